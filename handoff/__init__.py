@@ -1,0 +1,122 @@
+"""Conversations as state machines: one thread, many assistants, and a declared way from one to the next.
+
+Importing this imports neither openai nor a web server nor a database.
+"""
+
+from typing import TYPE_CHECKING
+
+from handoff.assistants import Assistant, Destination, Transition
+from handoff.backends.base import Backend
+from handoff.clock import Clock, SystemClock
+from handoff.core.state import Ticket
+from handoff.errors import (
+    CallRefused,
+    ConfigurationError,
+    DefinitionError,
+    FlowChanged,
+    FlowError,
+    HandoffError,
+    InstructionsError,
+    KeyReused,
+    NotTaken,
+    RunFailed,
+    StoreBehind,
+    StoreError,
+    StoreVersion,
+    ThreadBusy,
+    ThreadClosed,
+    ThreadUnknown,
+    TicketClosed,
+    ToolError,
+)
+from handoff.events import (
+    LimitReached,
+    MessageAdded,
+    RunChanged,
+    TextDelta,
+    ThreadEvent,
+    TicketChanged,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+    TransitionTaken,
+)
+from handoff.flow import Flow
+from handoff.limits import Limits
+from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
+from handoff.models import Answer, Model, RuleModel, ScriptedModel, call
+from handoff.replies import Reply
+from handoff.store import MemoryStore, Store
+from handoff.threads import Decision, EditReceipt, Thread, Threads
+
+if TYPE_CHECKING:
+    from handoff.store import SqlStore
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "Assistant",
+    "Backend",
+    "CallRefused",
+    "Clock",
+    "ConfigurationError",
+    "Decision",
+    "DefinitionError",
+    "Deps",
+    "Destination",
+    "EditReceipt",
+    "Flow",
+    "FlowChanged",
+    "FlowError",
+    "FromMetadata",
+    "Go",
+    "HandoffError",
+    "InstructionsError",
+    "KeyReused",
+    "LimitReached",
+    "Limits",
+    "MemoryStore",
+    "MessageAdded",
+    "Metadata",
+    "Model",
+    "NotTaken",
+    "Pending",
+    "Reply",
+    "RuleModel",
+    "RunChanged",
+    "RunFailed",
+    "ScriptedModel",
+    "SqlStore",
+    "Store",
+    "StoreBehind",
+    "StoreError",
+    "StoreVersion",
+    "SystemClock",
+    "TextDelta",
+    "Thread",
+    "ThreadBusy",
+    "ThreadClosed",
+    "ThreadEvent",
+    "ThreadUnknown",
+    "Threads",
+    "Ticket",
+    "TicketChanged",
+    "TicketClosed",
+    "ToolCall",
+    "ToolError",
+    "ToolFinished",
+    "ToolProgress",
+    "ToolStarted",
+    "Transition",
+    "TransitionTaken",
+    "call",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "SqlStore":
+        from handoff.store import SqlStore  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+        return SqlStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,158 @@
+"""The backend contract: one request at a time, told as a stream of reports.
+
+The shell asks for a request (send, watch, read back) and gets reports until one of them ends it; closing the stream
+closes the request. A backend decides nothing about threads: what it can do is declared in its `Mode`, what happened
+it reports, and it never raises for what a server may answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from handoff.core.items import Asked, Item
+from handoff.core.state import JSON, Mode
+from handoff.core.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A tool as the model is offered it."""
+
+    #: Its name.
+    name: str
+    #: What it does, for the model.
+    description: str
+    #: JSON schema of its arguments.
+    schema: Mapping[str, Any]
+    #: Whether the schema is one that strict mode can express.
+    strict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model is given."""
+
+    #: The assistant that is to answer.
+    assistant: str
+    #: Its instructions, rendered.
+    instructions: str
+    #: The tools it may call.
+    tools: tuple[OfferedTool, ...]
+    #: What the transcript holds, in order.
+    transcript: tuple[Item, ...]
+    #: What this request adds to it, in order, outputs first.
+    due: tuple[Item, ...]
+    #: Model, temperature and the like, as the flow declares them; empty where it does not.
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """All the model is to see."""
+        return self.transcript + self.due
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of a run. (thread, run, request) is our key for it (C4)."""
+
+    #: Id of the thread.
+    thread: str
+    #: Number of the run.
+    run: int
+    #: Number of the request in the run.
+    request: int
+    #: Make it; wait for what an acknowledged one brings; find out whether it arrived.
+    purpose: Literal["send", "watch", "read_back"]
+    #: What the model is given.
+    prompt: Prompt
+    #: Unix time in seconds by which the run must end.
+    deadline: float
+    #: The thread's metadata, to be mirrored where it fits (M6).
+    metadata: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+
+
+# -- reports -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the reply's text. Never journaled."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server stored the first `stored` items of `due`, and the model works."""
+
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The model asked for tools; ends the request."""
+
+    #: The calls, in order; ids are unique among them.
+    calls: tuple[Asked, ...]
+    #: What was said beside them.
+    text: str = ""
+    #: How many items of `due` this answer shows to be stored.
+    stored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run's status is terminal; ends the request."""
+
+    #: A terminal status.
+    status: Status
+    #: What was said.
+    text: str = ""
+    #: What is known of a failure.
+    reason: str = ""
+    #: How many items of `due` this shows to be stored.
+    stored: int = 0
+    #: Calls the response was stored with that nobody will run (C2).
+    calls: tuple[Asked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """The request was refused, or nobody knows whether it arrived; ends the request."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Read back: the server knows nothing of the request; ends the request."""
+
+
+Report: TypeAlias = Delta | Accepted | Called | Ended | Doubted | Absent
+
+
+class Backend(Protocol):
+    """Who runs the model."""
+
+    #: What it can do.
+    mode: Mode
+
+    def open(self, request: Request) -> AsyncIterator[Report]:
+        """Carry the request out and yield what happens, up to the report that ends it.
+
+        Closing the iterator early closes the request; where the server keeps no run, that ends the run.
+
+        Args:
+            request: what to do.
+        """
+        ...
+
+    async def cancel(self, request: Request) -> None:
+        """Ask the server to cancel the run; its terminal status comes by `open`. Nothing to do where it keeps none."""
+        ...
+
+    async def close(self) -> None:
+        """Release what is held. A second call does nothing."""
+        ...

@@ -1,0 +1,136 @@
+"""The embedded backend: a model object called in this process, the transcript in our store. There is no server, so nothing
+is ever in doubt: a request that has no answer did not happen, and closing it is its end.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from handoff.backends.base import Absent, Called, Delta, Ended, Prompt, Report, Request
+from handoff.core.items import Asked, Spoken
+from handoff.core.state import Mode
+from handoff.core.status import Status
+from handoff.models.base import Answer, Model
+
+logger = logging.getLogger("handoff")
+
+
+class Embedded:
+    """Asks a model object.
+
+    A model whose `answer` is a plain function is asked on the event loop; one that takes its time is `async def` or an
+    async generator.
+
+    Attributes:
+        mode: outputs, steered messages and the next assistant go in one request.
+        model: the model object.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Speak to a model object.
+
+        Args:
+            model: whatever has `answer`; its `close`, if it has one, is called with ours.
+        """
+        self.mode = Mode(swap=True, carry=False, steer=True)
+        self.model = model
+        self._closed = False
+
+    async def open(self, request: Request) -> AsyncGenerator[Report, None]:
+        """Ask the model; anything it raises ends the run as failed. What was asked before a crash is not there.
+
+        Args:
+            request: what to do.
+        """
+        if request.purpose != "send":
+            yield Absent()
+            return
+        prompt = request.prompt
+        text, calls = "", list[Asked]()
+        try:
+            async with aclosing(_answers(self.model, prompt)) as answers:
+                async for answer in answers:
+                    text += answer.text
+                    calls += answer.calls
+                    if answer.text:
+                        yield Delta(answer.text)
+        except Exception as error:
+            logger.exception("the model failed")
+            yield Ended(Status.FAILED, text=text, reason=f"{type(error).__name__}: {error}")
+            return
+        stored = len(prompt.due)
+        if calls:
+            yield Called(_with_ids(calls, prompt), text, stored)
+        else:
+            yield Ended(Status.COMPLETED, text, stored=stored)
+
+    async def cancel(self, request: Request) -> None:
+        """Nothing to do: closing what `open` gave ends the request.
+
+        Args:
+            request: the run's request.
+        """
+
+    async def close(self) -> None:
+        """Close the model. A second call does nothing.
+
+        Raises:
+            ScriptMismatch: the model is scripted and something did not go by the script.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        close = getattr(self.model, "close", None)
+        if close is not None:
+            closed = close()
+            if inspect.isawaitable(closed):
+                await closed
+
+
+async def _answers(model: Model, prompt: Prompt) -> AsyncGenerator[Answer, None]:
+    """The pieces of a model's answer, in whichever form it gives them."""
+    given = model.answer(prompt)
+    if isinstance(given, AsyncIterator):
+        try:
+            async for piece in given:
+                yield _checked(Answer(piece) if isinstance(piece, str) else piece)
+        finally:
+            if isinstance(given, AsyncGenerator):
+                await given.aclose()
+    elif isinstance(given, Answer):
+        yield _checked(given)
+    elif inspect.isawaitable(given):
+        yield _checked(await given)
+    else:
+        _checked(given)
+
+
+def _checked(answer: Any) -> Answer:
+    """The answer, if it is one: what a model object gives is journaled, so it is looked at once."""
+    if not isinstance(answer, Answer):
+        raise TypeError(f"the model answered {answer!r}: it must give an Answer, or a stream of str and Answer")
+    texts = [answer.text, *(part for asked in answer.calls for part in (asked.id, asked.tool, asked.arguments))]
+    for text in texts:
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  (models are not all typed)
+            raise TypeError(f"the model answered with {text!r} where a text belongs: arguments are JSON text")
+    return answer
+
+
+def _with_ids(calls: list[Asked], prompt: Prompt) -> tuple[Asked, ...]:
+    """The calls with ids that no call of the transcript has. Made from the transcript, so a repeat gives the same."""
+    taken = {asked.id for item in prompt.items if isinstance(item, Spoken) for asked in item.calls}
+    count = sum(len(item.calls) for item in prompt.items if isinstance(item, Spoken))
+    named: list[Asked] = []
+    for asked in calls:
+        unique = asked.id
+        while not unique or unique in taken:
+            count += 1
+            unique = f"call_{count}"
+        taken.add(unique)
+        named.append(replace(asked, id=unique))
+    return tuple(named)

@@ -1,0 +1,90 @@
+"""Which events come too late to mean anything: of another run or request, of a settled call, of a decided ticket (I18).
+
+A late answer is a fact of life on every backend, so it is no error; the shell counts what it ignored.
+"""
+
+from __future__ import annotations
+
+from handoff.core import events as happened
+from handoff.core.events import Event
+from handoff.core.state import Progress, Run, State, Ticket, TicketStage
+
+#: Which stages a decision may find a ticket in; in any other it comes too late.
+DECIDABLE: dict[happened.Outcome, frozenset[TicketStage]] = {
+    "approved": frozenset({"approval"}),
+    "refused": frozenset({"approval"}),
+    "result": frozenset({"approved", "running", "waiting", "in_doubt"}),
+    "waiting": frozenset({"approved", "running"}),
+    "in_doubt": frozenset({"approved", "running"}),
+}
+
+
+def stale(state: State, event: Event) -> bool:
+    """Return whether the event comes too late for this state: it is then ignored."""
+    match event:
+        case happened.StopRequested():
+            run = state.run
+            if run is None or run.number != event.run:
+                return True
+            return run.stop is not None and not (run.stop == "expired" and event.cause == "cancel")
+        case happened.GraceReached():
+            return not _of_open_batch(state, event.run, event.batch)
+        case happened.CallDone():
+            return not _of_open_batch(state, event.run, event.batch) or _settled(state, event.call)
+        case happened.CallStarted():
+            ticket = _ticket_of(state, event)
+            if ticket is not None:
+                return ticket.stage != "approved"
+            return not _of_open_batch(state, event.run, event.batch) or _begun(state, event.call)
+        case happened.Resolved():
+            ticket = state.ticket(event.ticket)
+            return ticket is None or ticket.stage not in DECIDABLE[event.outcome]
+        case (
+            happened.RequestAccepted()
+            | happened.RequestDoubted()
+            | happened.RequestAbsent()
+            | happened.CallsRequested()
+            | happened.RunEnded()
+        ):
+            run = state.run
+            return run is None or (run.number, run.request) != (event.run, event.request) or _unasked(run, event)
+        case _:
+            return False
+
+
+def _unasked(run: Run, event: Event) -> bool:
+    """Whether the run does not wait for that word of its request any more."""
+    closed = run.mode.swap and run.stop is not None
+    match event:
+        case happened.RequestAccepted():
+            return closed or not run.unacknowledged
+        case happened.RequestDoubted():
+            return closed or not run.unacknowledged or run.doubt
+        case happened.RequestAbsent():
+            return closed or not run.doubt
+        case happened.CallsRequested():
+            return closed or run.batch is not None or run.doubt
+        case _:
+            return False
+
+
+def _of_open_batch(state: State, run: int, batch: int) -> bool:
+    active = state.run
+    return active is not None and active.batch is not None and (active.number, active.batch.number) == (run, batch)
+
+
+def _settled(state: State, call: str) -> bool:
+    assert state.run is not None
+    assert state.run.batch is not None
+    return all(entry.settled for entry in state.run.batch.entries if entry.call.id == call)
+
+
+def _begun(state: State, call: str) -> bool:
+    assert state.run is not None
+    assert state.run.batch is not None
+    return all(entry.progress is not Progress.READY for entry in state.run.batch.entries if entry.call.id == call)
+
+
+def _ticket_of(state: State, event: happened.CallStarted) -> Ticket | None:
+    key = (event.run, event.batch, event.call)
+    return next((one for one in state.tickets if (one.run, one.batch, one.call.id) == key), None)

@@ -1,0 +1,534 @@
+"""One thread under way: append what happened, then do what is outstanding. The shell around `turn.advance` and `calls`.
+
+Every change goes through `feed`: decide by the thread and the rows that wait, append (judging again if the inbox
+grew), and only then act on it. What is outstanding is compared with what is under way, by key: missing work is
+started, unwanted requests are dropped, bodies are never cancelled. After a crash nothing is under way, so recovery is
+the same comparison (E2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from handoff import calls
+from handoff.backends.base import (
+    Absent,
+    Accepted,
+    Backend,
+    Called,
+    Delta,
+    Doubted,
+    Ended,
+    OfferedTool,
+    Prompt,
+    Report,
+    Request,
+)
+from handoff.clock import Clock
+from handoff.core import events as happened
+from handoff.core import receive, todo
+from handoff.core.batch import open_batch
+from handoff.core.codec import dump, load
+from handoff.core.commands import CancelRun, Command, Key, ReadBack, RunBody, SendRequest
+from handoff.core.events import Event
+from handoff.core.items import Item
+from handoff.core.state import Phase, Progress, State
+from handoff.core.status import Status
+from handoff.core.transcript import stored_by
+from handoff.effects import Bound, BoundProbe
+from handoff.errors import StoreBehind
+from handoff.events import TextDelta, ThreadEvent, ToolProgress, ToolStarted, told
+from handoff.flow import Flow
+from handoff.judge import FlowJudge, wake_at
+from handoff.ledger import ledger_rows, summary_of, ticket_rows
+from handoff.metadata import Deps
+from handoff.store.access import StoreAccess
+from handoff.store.base import Commit, InboxGrew, Lock
+from handoff.turn import Advance, advance
+
+logger = logging.getLogger("handoff")
+
+#: Called after every commit with (before, event, after) of each of its events.
+Observer = Callable[[State, Event, State], None]
+
+
+class Driver:
+    """The thread as this process drives it.
+
+    Args:
+        thread: its id.
+        flow: the declaration, frozen.
+        deps: what the process lends.
+        backend: who runs the model.
+        store: where the thread lives.
+        clock: the time.
+        tools: where synchronous bodies run.
+        tell: called with every event for whoever watches.
+        observe: called with every journaled event.
+        woken: called when the thread's silence timer may have changed.
+    """
+
+    def __init__(
+        self,
+        thread: str,
+        *,
+        flow: Flow[Any, Any],
+        deps: Deps | None,
+        backend: Backend,
+        store: StoreAccess,
+        clock: Clock,
+        tools: Executor,
+        tell: Callable[[ThreadEvent], None],
+        observe: Observer,
+        woken: Callable[[float | None], None],
+    ) -> None:
+        self.thread = thread
+        self.state: State | None = None
+        self.transcript: list[Item] = []
+        #: How many events came too late and were ignored (I18).
+        self.ignored = 0
+        self._flow = flow
+        self._deps = deps
+        self._backend = backend
+        self._store = store
+        self._clock = clock
+        self._tools = tools
+        self._tell = tell
+        self._observe = observe
+        self._woken = woken
+        self._judge = FlowJudge(flow, backend.mode)
+        self._seq = 0
+        self._door = asyncio.Lock()
+        self._lock: Lock | None = None
+        self._live: dict[Key, asyncio.Task[None]] = {}
+        self._held: dict[Key, Lock] = {}
+        self._elsewhere: set[Key] = set()
+        self._instructions: dict[int, str] = {}
+        self._offered: dict[int, tuple[str, ...]] = {}
+        self._partial: dict[int, str] = {}
+        self._closing = False
+
+    # -- the thread as journaled ---------------------------------------------------------------------------------------
+
+    @property
+    def driving(self) -> bool:
+        """Whether this process holds the thread's kernel lock (O)."""
+        return self._lock is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way here."""
+        return self.driving or bool(self._live)
+
+    async def catch_up(self) -> bool:
+        """Fold what others appended since; return whether there was anything."""
+        records = await self._store.call(self._store.store.journal, self.thread, self._seq)
+        for record in records:
+            self._apply(load(record.data), record.seq)
+        return bool(records)
+
+    def _apply(self, event: Event, seq: int) -> None:
+        before = self.state
+        after, _ = receive(before, event)
+        if before is not None:
+            self.transcript.extend(stored_by(before, event))
+        if isinstance(event, happened.RunStarted):
+            self._instructions = {event.run: event.instructions}
+            self._offered = {event.run: event.tools}
+        self.state = after
+        self._seq = seq
+        if before is not None:
+            for one in told(before, event, after):
+                self._tell(one)
+            self._observe(before, event, after)
+
+    # -- the one door --------------------------------------------------------------------------------------------------
+
+    async def wake(self) -> bool:
+        """Take the thread if nobody drives it, and do what is outstanding; return whether this process drives it."""
+        async with self._door:
+            if not await self._take():
+                return False
+            await self._feed(())
+        return True
+
+    async def feed(self, *facts: Event) -> None:
+        """Commit what has happened, with all that follows from it, and act on it."""
+        async with self._door:
+            if await self._take():
+                await self._feed(facts)
+
+    async def _feed(self, facts: Sequence[Event]) -> None:
+        while True:
+            assert self.state is not None
+            rows = await self._store.call(self._store.store.inbox, self.thread)
+            decided = advance(self.state, facts, rows, self._judge, at=self._clock.now())
+            if decided is None:
+                break
+            try:
+                await self._append(decided)
+            except InboxGrew:
+                continue
+            except StoreBehind:
+                # Somebody else appended although we hold the lock: what we knew is stale, so judge by what is there.
+                await self.catch_up()
+                continue
+            break
+        self._reconcile()
+
+    async def _append(self, decided: Advance) -> None:
+        assert self.state is not None
+        if decided.events or decided.consumed:
+            commit = Commit(
+                expect=self._seq,
+                events=[dump(event) for event in decided.events],
+                consumed=decided.consumed,
+                last_row=decided.last_row,
+                summary=summary_of(self._flow, decided.state, self._clock.now()),
+                ledger=ledger_rows(self.state, decided),
+                tickets=ticket_rows(self.state, decided.state),
+            )
+            await self._store.call(self._store.store.append, self.thread, commit)
+        self.ignored += decided.ignored
+        for event in decided.events:
+            self._apply(event, self._seq + 1)
+        self._woken(wake_at(self._flow, decided.state))
+
+    # -- who drives the thread (O) -------------------------------------------------------------------------------------
+
+    async def _take(self) -> bool:
+        if self._lock is not None:
+            return True
+        lock = await self._store.call(self._store.store.lock, self.thread)
+        if lock is None:
+            return False
+        self._lock = lock
+        moved = await self.catch_up()
+        assert self.state is not None
+        lost = await self._lost()
+        if lost or (self.state.run is not None and (moved or not self._live)):
+            await self._feed((happened.Recovered(self._clock.now(), lost),))
+        return True
+
+    async def _lost(self) -> tuple[tuple[int, int, str], ...]:
+        """Return the started bodies that no process runs any more: their kernel lock is free."""
+        assert self.state is not None
+        state = self.state
+        started = [(ticket.run, ticket.batch, ticket.call.id) for ticket in state.tickets if ticket.stage == "running"]
+        run = state.run
+        if run is not None and run.batch is not None:
+            entries = run.batch.entries
+            started += [(run.number, run.batch.number, e.call.id) for e in entries if e.progress is Progress.STARTED]
+        lost: list[tuple[int, int, str]] = []
+        for key in started:
+            if ("body", *key) in self._live:
+                continue
+            lock = await self._store.call(self._store.store.lock, self._body_name(key))
+            if lock is None:
+                self._elsewhere.add(("body", *key))
+                continue
+            lock.release()
+            lost.append(key)
+        return tuple(lost)
+
+    def _body_name(self, key: tuple[int, int, str]) -> str:
+        run, batch, call = key
+        return f"{self.thread}/{run}/{batch}/{call}"
+
+    async def close(self) -> None:
+        """Start nothing more, let running bodies commit their outcome, close requests, and give the thread up.
+
+        What is left is outstanding in the journal, and goes on wherever the thread is opened next.
+        """
+        self._closing = True
+        for key, task in list(self._live.items()):
+            if key[0] != "body":
+                task.cancel()
+        await asyncio.gather(*self._live.values(), return_exceptions=True)
+        self._give_up()
+
+    async def idle(self) -> None:
+        """Return when nothing is under way here any more."""
+        while self._live:
+            await asyncio.wait(list(self._live.values()))
+
+    def _give_up(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    # -- what is outstanding -------------------------------------------------------------------------------------------
+
+    def _reconcile(self) -> None:
+        assert self.state is not None
+        if self._closing:
+            return
+        wanted = {command.key: command for command in todo(self.state)}
+        current = asyncio.current_task()
+        for key, task in list(self._live.items()):
+            if key not in wanted and key[0] in {"request", "read_back", "cancel"} and task is not current:
+                self._live.pop(key)
+                task.cancel()
+        for key, command in wanted.items():
+            if key not in self._live and key not in self._elsewhere:
+                self._start(key, self._execute(command))
+        run = self.state.run
+        if run is not None:
+            if ("deadline", run.number) not in self._live:
+                self._start(("deadline", run.number), self._deadline(run.number, run.deadline))
+            if self._store.store.shared and ("inbox",) not in self._live:
+                self._start(("inbox",), self._inbox())
+        else:
+            for key in [one for one in self._live if one[0] in {"deadline", "inbox"}]:
+                self._live.pop(key).cancel()
+        if self.state.phase is Phase.REST:
+            self._give_up()
+
+    def _start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"{self.thread} {key}")
+        self._live[key] = task
+        task.add_done_callback(lambda ended: self._ended(key, ended))
+
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._live.get(key) is task:
+            self._live.pop(key)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("work on thread %s failed: %s", self.thread, key, exc_info=task.exception())
+
+    def _execute(self, command: Command) -> Coroutine[Any, Any, None]:
+        if isinstance(command, RunBody):
+            return self._body(command)
+        if isinstance(command, CancelRun):
+            return self._cancel(command)
+        if isinstance(command, ReadBack):
+            return self._request(command.key, command.run, command.request, "read_back")
+        purpose = "send" if isinstance(command, SendRequest) else "watch"
+        return self._request(command.key, command.run, command.request, purpose)
+
+    async def _deadline(self, run: int, deadline: float) -> None:
+        """Settle what is slow `grace` before the run's deadline, and stop the run at it (D1, D2)."""
+        assert self.state is not None
+        await self._clock.sleep(max(0.0, deadline - self.state.limits.grace - self._clock.now()))
+        await self.grace(run)
+        await self._clock.sleep(max(0.0, deadline - self._clock.now()))
+        await self.feed(*self._begun(), happened.StopRequested(self._clock.now(), run, "expired"))
+
+    async def grace(self, run: int) -> None:
+        """Answer pending what is not done, if a batch of that run is open (D2)."""
+        state = self.state
+        if state is not None and state.run is not None and state.run.number == run and state.run.batch is not None:
+            await self.feed(*self._begun(), happened.GraceReached(self._clock.now(), run, state.run.batch.number))
+
+    def _begun(self) -> list[Event]:
+        """Commit idempotent bodies that run as started, so that they become tickets and are not called again (E1)."""
+        state = self.state
+        if state is None or state.run is None or state.run.batch is None:
+            return []
+        run, batch = state.run.number, state.run.batch
+        return [
+            happened.CallStarted(self._clock.now(), run, batch.number, entry.call.id)
+            for entry in batch.entries
+            if entry.progress is Progress.READY and ("body", run, batch.number, entry.call.id) in self._held
+        ]
+
+    async def _inbox(self) -> None:
+        """Look whether another process has posted something that acts at once (L6)."""
+        seen = await self._store.call(self._store.store.changes)
+        while True:
+            await self._clock.sleep(0.1)
+            now = await self._store.call(self._store.store.changes)
+            if now != seen:
+                seen = now
+                await self.feed()
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _asked(self, run: int, request: int, purpose: Any) -> Request:
+        assert self.state is not None
+        state = self.state
+        assert state.run is not None
+        assistant = self._flow.assistants[state.run.assistant]
+        tools = self._flow.tools_of(assistant.name)
+        offered = tuple(
+            OfferedTool(tool.name, tool.description, tool.schema, tool.strict)
+            for tool in tools.values()
+            if tool.name in self._offered.get(run, ())
+        )
+        options: Mapping[str, Any] = {
+            "model": assistant.model,
+            "temperature": assistant.options.temperature,
+            "tool_choice": assistant.options.tool_choice,
+            "max_output_tokens": assistant.options.max_output_tokens,
+        }
+        prompt = Prompt(
+            assistant.name,
+            self._instructions[run],
+            offered,
+            tuple(self.transcript),
+            state.due,
+            {name: value for name, value in options.items() if value is not None},
+        )
+        return Request(self.thread, run, request, purpose, prompt, state.run.deadline, state.metadata)
+
+    async def _request(self, key: Key, run: int, request: int, purpose: str) -> None:
+        asked = self._asked(run, request, purpose)
+        self._partial[run] = ""
+        last: Event | None = None
+        try:
+            async with contextlib.aclosing(self._stream(asked)) as reports:
+                async for report in reports:
+                    if isinstance(report, Delta):
+                        self._partial[run] += report.text
+                        self._tell(TextDelta(self.thread, run, asked.prompt.assistant, report.text))
+                    elif isinstance(report, Accepted):
+                        await self.feed(happened.RequestAccepted(self._clock.now(), run, request, report.stored))
+                    else:
+                        last = self._event(asked, report)
+                        break
+        except Exception as error:
+            logger.exception("the backend failed on thread %s", self.thread)
+            last = happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=f"{error!r}")
+        if last is None:
+            reason = "the backend ended the request without an answer"
+            last = happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=reason)
+        self._live.pop(key, None)
+        await self.feed(last)
+
+    async def _stream(self, asked: Request) -> Any:
+        async for report in self._backend.open(asked):
+            yield report
+
+    def _event(self, asked: Request, report: Report) -> Event:
+        where = (self._clock.now(), asked.run, asked.request)
+        match report:
+            case Called():
+                assert self.state is not None
+                batch = calls.journaled(self._flow, self.state, report.calls)
+                return happened.CallsRequested(*where, report.stored, batch, report.text)
+            case Ended():
+                return happened.RunEnded(*where, report.status, report.stored, report.text, report.reason, report.calls)
+            case Doubted():
+                return happened.RequestDoubted(*where, report.reason)
+            case Absent():
+                return happened.RequestAbsent(*where)
+            case _:
+                raise TypeError(f"{type(report).__name__} does not end a request")
+
+    async def _cancel(self, command: CancelRun) -> None:
+        if not self._backend.mode.swap:
+            await self._backend.cancel(self._asked(command.run, command.request, "watch"))
+            return
+        # Where the server keeps no run, closing our request is its terminal status (C1).
+        text = self._partial.pop(command.run, "")
+        self._live.pop(command.key, None)
+        await self.feed(happened.RunEnded(self._clock.now(), command.run, command.request, Status.CANCELLED, text=text))
+
+    # -- bodies --------------------------------------------------------------------------------------------------------
+
+    async def _body(self, command: RunBody) -> None:
+        key = command.key
+        name = self._body_name((command.run, command.batch, command.call))
+        lock = await self._store.call(self._store.store.lock, name)
+        if lock is None:
+            self._elsewhere.add(key)
+            return
+        self._held[key] = lock
+        try:
+            result = await self._outcome(command)
+        finally:
+            self._held.pop(key).release()
+        if result is not None:
+            self._live.pop(key, None)
+            await self._deliver(command, result)
+
+    async def _outcome(self, command: RunBody) -> calls.Result | None:
+        """Run the body to its outcome; None if it is no longer wanted."""
+        assert self.state is not None
+        state = self.state
+        name = self._tool_name(state, command)
+
+        def report(text: str, fraction: float | None) -> None:
+            self._tell(ToolProgress(self.thread, command.run, command.call, name, text, fraction))
+
+        body = calls.prepare(self._flow, state, command, self._deps, self._on_loop(report))
+        if isinstance(body, calls.Result):
+            return body
+        if body.commit_first:
+            await self.feed(happened.CallStarted(self._clock.now(), command.run, command.batch, command.call))
+            if not self._wanted(command):
+                return None
+        self._tell_started(state, command)
+        try:
+            if body.probe is not None:
+                found = body.probe.finish(await self._run(body.probe))
+                if found is not None:
+                    return calls.finished(body, found)
+        except Exception:
+            logger.exception("the probe of %s failed; a person has to settle the call", name)
+            return calls.Result("", {}, in_doubt=True)
+        try:
+            returned = await self._run(body.bound)
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
+            return calls.failed(error)
+        return calls.finished(body, returned)
+
+    def _wanted(self, command: RunBody) -> bool:
+        assert self.state is not None
+        return any(one.key == command.key for one in todo(self.state))
+
+    async def _run(self, bound: Bound | BoundProbe) -> object:
+        if bound.is_async:
+            return await bound.run()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tools, contextvars.copy_context().run, bound.run)
+
+    @staticmethod
+    def _on_loop(report: Callable[[str, float | None], None]) -> Callable[[str, float | None], None]:
+        loop = asyncio.get_running_loop()
+
+        def told_on_loop(text: str, fraction: float | None) -> None:
+            loop.call_soon_threadsafe(report, text, fraction)
+
+        return told_on_loop
+
+    def _tool_name(self, state: State, command: RunBody) -> str:
+        ticket = calls.ticket_of(state, command)
+        if ticket is not None:
+            return ticket.call.tool
+        return next(entry.call.tool for entry in open_batch(state).entries if entry.call.id == command.call)
+
+    def _tell_started(self, state: State, command: RunBody) -> None:
+        ticket = calls.ticket_of(state, command)
+        if ticket is not None:
+            call, asker = ticket.call, ticket.asker
+        else:
+            entries = open_batch(state).entries
+            call = next(entry.call for entry in entries if entry.call.id == command.call)
+            asker = state.assistant
+        self._tell(ToolStarted(self.thread, command.run, asker, call.id, call.tool, call.arguments))
+
+    async def _deliver(self, command: RunBody, result: calls.Result) -> None:
+        """Bring the outcome to its batch, or to the inbox if a ticket has taken the call over (D2)."""
+        async with self._door:
+            assert self.state is not None
+            if self._lock is not None and calls.open_in_batch(self.state, command):
+                await self._feed((calls.done(self._flow, self.state, command, result, self._clock.now()),))
+                return
+            await self.catch_up()
+            ticket = calls.ticket_of(self.state, command)
+            if ticket is not None:
+                await self._store.call(
+                    self._store.store.post,
+                    self.thread,
+                    "resolved",
+                    calls.late(ticket, result),
+                    at=self._clock.now(),
+                    key=f"body:{command.run}/{command.batch}/{command.call}",
+                )
+        await self.wake()

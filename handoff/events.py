@@ -1,0 +1,240 @@
+"""What a thread tells whoever watches it: typed events, the same that `--json` prints, each with its `type`.
+
+They are a view of the journal: `told` derives them from one journaled event and the thread before and after it, so a
+live stream and a replay say the same. Only text deltas, tool starts and progress are never journaled; they exist
+where the thread is driven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeAlias
+
+from handoff.core import events as happened
+from handoff.core.items import Output
+from handoff.core.state import Move, State
+from handoff.core.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of a reply as it is written; the whole comes as a message."""
+
+    type: ClassVar[str] = "text.delta"
+    thread: str
+    run: int
+    assistant: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAdded:
+    """A message: of an assistant, or of the user where `assistant` is None."""
+
+    type: ClassVar[str] = "message"
+    thread: str
+    run: int | None
+    assistant: str | None
+    text: str
+    #: The user message's id; None for an assistant's.
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The body of a call is about to run."""
+
+    type: ClassVar[str] = "tool.started"
+    thread: str
+    run: int
+    assistant: str
+    call_id: str
+    tool: str
+    #: JSON as the model wrote it.
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgress:
+    """A body said how far it is."""
+
+    type: ClassVar[str] = "tool.progress"
+    thread: str
+    run: int
+    call_id: str
+    tool: str
+    text: str
+    #: How much is done, from 0 to 1; None if it did not say.
+    fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A call has its output, whether its body ran or not."""
+
+    type: ClassVar[str] = "tool.finished"
+    thread: str
+    run: int
+    call_id: str
+    tool: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionTaken:
+    """The active assistant changed, or was started anew by a transition to itself."""
+
+    type: ClassVar[str] = "transition"
+    thread: str
+    source: str
+    dest: str
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunChanged:
+    """A run has another status."""
+
+    type: ClassVar[str] = "run.status"
+    thread: str
+    run: int
+    assistant: str
+    status: Status
+    #: What is known of a failure.
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """No run could start: a limit was reached, or the instructions could not be rendered."""
+
+    type: ClassVar[str] = "limit"
+    thread: str
+    assistant: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketChanged:
+    """A call outlives its batch, or its ticket was decided (stage `closed`)."""
+
+    type: ClassVar[str] = "ticket"
+    thread: str
+    ticket: str
+    #: approval, approved, running, waiting, in_doubt, closed.
+    stage: str
+    call_id: str
+    tool: str
+
+
+ThreadEvent: TypeAlias = (
+    TextDelta
+    | MessageAdded
+    | ToolStarted
+    | ToolProgress
+    | ToolFinished
+    | TransitionTaken
+    | RunChanged
+    | LimitReached
+    | TicketChanged
+)
+
+
+def as_json(event: ThreadEvent) -> dict[str, Any]:
+    """Return the event as a JSON object; fields that say nothing are left out."""
+    values = {one.name: getattr(event, one.name) for one in fields(event)}
+    return {"type": event.type, **{name: value for name, value in values.items() if value not in (None, "")}}
+
+
+def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadEvent]:
+    """Yield what one journaled event tells whoever watches.
+
+    Args:
+        before: the thread just before the event.
+        event: the event.
+        after: the thread just after it.
+    """
+    thread = after.thread
+    if isinstance(event, happened.MessageAccepted):
+        yield MessageAdded(thread, None, None, event.text, event.id)
+    if before.run is not None:
+        run = before.run
+        if isinstance(event, happened.CallsRequested | happened.RunEnded) and event.text:
+            yield MessageAdded(thread, run.number, run.assistant, event.text)
+        yield from _outputs(before, after)
+    yield from _tickets(before, after)
+    yield from _runs(before, after)
+    for move, output in _moves(before, event, after):
+        if output is not None:
+            yield MessageAdded(thread, None if before.run is None else before.run.number, move.source, output)
+        yield TransitionTaken(thread, move.source, move.dest, move.trigger)
+    if isinstance(event, happened.StartRefused):
+        yield LimitReached(thread, after.assistant, event.reason)
+
+
+def _answered(state: State) -> dict[tuple[int, int, str], Output]:
+    found = {(one.run, one.batch, one.call): one for one in state.due if isinstance(one, Output)}
+    if state.run is not None and state.run.batch is not None:
+        run, batch = state.run.number, state.run.batch.number
+        for entry in state.run.batch.entries:
+            if entry.settled:
+                found[run, batch, entry.call.id] = Output(run, batch, entry.call.id, entry.call.tool, entry.output)
+    return found
+
+
+def _outputs(before: State, after: State) -> Iterator[ToolFinished]:
+    known = _answered(before)
+    for key, output in _answered(after).items():
+        if key not in known:
+            yield ToolFinished(after.thread, output.run, output.call, output.tool, output.text)
+
+
+def _tickets(before: State, after: State) -> Iterator[TicketChanged]:
+    if before.tickets == after.tickets:
+        return
+    stages = {ticket.id: ticket.stage for ticket in before.tickets}
+    for ticket in after.tickets:
+        if stages.pop(ticket.id, None) != ticket.stage:
+            yield TicketChanged(after.thread, ticket.id, ticket.stage, ticket.call.id, ticket.call.tool)
+    for ticket in before.tickets:
+        if ticket.id in stages:
+            yield TicketChanged(after.thread, ticket.id, "closed", ticket.call.id, ticket.call.tool)
+
+
+def _runs(before: State, after: State) -> Iterator[RunChanged]:
+    old, new = before.run, after.run
+    if old is not None and new is None and after.ended is not None:
+        yield RunChanged(after.thread, old.number, old.assistant, after.ended, after.reason)
+    elif new is not None and (old is None or old.status is not new.status):
+        yield RunChanged(after.thread, new.number, new.assistant, new.status)
+
+
+def _moves(before: State, event: happened.Event, after: State) -> Iterator[tuple[Move, str | None]]:
+    """Yield the transition that was applied, with the output that is its reply where nobody else speaks."""
+    if isinstance(event, happened.Moved):
+        yield event.move, None
+    elif isinstance(event, happened.Resolved) and event.move is not None and before.assistant == event.move.source:
+        yield event.move, event.output if event.move.speak == "output" else None
+    elif before.run is not None and after.run is None:
+        committed = before.run.move
+        move, output = (committed, None) if committed is not None else _won(before, event, after)
+        if move is not None:
+            yield move, output
+
+
+def _won(before: State, event: happened.Event, after: State) -> tuple[Move | None, str | None]:
+    """Return the transition of the batch that this event settled."""
+    run = before.run
+    assert run is not None
+    if run.batch is None:
+        return None, None
+    for entry in run.batch.entries:
+        move = entry.move
+        if isinstance(event, happened.CallDone) and entry.call.id == event.call and not entry.settled:
+            move = event.move
+        if move is not None:
+            shown = move.speak == "output" or (move.dest == "end" and move.speak == "yes")
+            output = _answered(after)[run.number, run.batch.number, entry.call.id].text
+            return move, output if shown else None
+    return None, None

@@ -1,0 +1,178 @@
+"""The flow's verdicts on a thread: what `turn.advance` and the calls of a batch ask the declaration.
+
+Every destination is decided by `Flow.judge`, which fires the Machine; what the bounds block is handed to it as one more
+condition, so that the next destination is tried. A verdict becomes data here (`Move`), because the core knows no flow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from handoff.assistants import Transition
+from handoff.core.bounds import blocked, stimulated
+from handoff.core.state import JSON, Counters, Mode, Move, Phase, Speak, State, Ticket
+from handoff.core.texts import tell
+from handoff.core.tickets import late_patch
+from handoff.errors import InstructionsError, MetadataRefused
+from handoff.flow import Denied, Flow
+from handoff.turn import Brief, Verdict
+
+SPEAK: dict[object, Speak] = {True: "yes", False: "no", "output": "output"}
+
+
+def move_of(transition: Transition) -> Move:
+    """Return a transition as the core knows it."""
+    return Move(
+        transition.key,
+        transition.trigger,
+        transition.source,
+        transition.dest,
+        transition.kind,
+        SPEAK[transition.speak],
+        transition.times,
+    )
+
+
+def decide(
+    flow: Flow[Any, Any],
+    state: State,
+    trigger: str,
+    metadata: Mapping[str, JSON],
+    *,
+    go: str | None = None,
+    counters: Counters | None = None,
+    renewed: bool = False,
+) -> Move | Denied:
+    """Ask the flow for a destination, within the bounds.
+
+    Args:
+        flow: the declaration.
+        state: the thread.
+        trigger: name of the tool, or of a transition without one.
+        metadata: what the guards read.
+        go: the destination the body chose.
+        counters: what has been used, if not what the thread says.
+        renewed: whether something new has come since the last transition (see `bounds.blocked`).
+    """
+    used = state.counters if counters is None else counters
+
+    def bound(transition: Transition) -> str | None:
+        return blocked(
+            used,
+            state.limits,
+            metadata,
+            transition=transition.key,
+            dest=transition.dest,
+            times=transition.times,
+            renewed=renewed,
+        )
+
+    asked = flow.metadata_from(metadata)
+    verdict = flow.judge(state.assistant, trigger, asked, previous=state.previous, go=go, blocked=bound)
+    return verdict if isinstance(verdict, Denied) else move_of(verdict)
+
+
+def silences(flow: Flow[Any, Any], assistant: str) -> list[tuple[float, str]]:
+    """Return (seconds, trigger) of the assistant's `after` transitions, the shortest first."""
+    found = {
+        (one.delay.total_seconds(), one.trigger)
+        for one in flow.transitions
+        if one.kind == "after" and one.source == assistant and one.delay is not None
+    }
+    return sorted(found)
+
+
+def wake_at(flow: Flow[Any, Any], state: State) -> float | None:
+    """Return when the thread's next silence ends, Unix seconds, or None."""
+    if state.phase is not Phase.REST or state.silent_since is None or state.closed:
+        return None
+    delays = silences(flow, state.assistant)
+    return state.silent_since + delays[state.timed][0] if state.timed < len(delays) else None
+
+
+class FlowJudge:
+    """A flow as `turn.advance` asks it.
+
+    Args:
+        flow: the declaration, frozen.
+        mode: what the backend of the next run can do.
+    """
+
+    def __init__(self, flow: Flow[Any, Any], mode: Mode) -> None:
+        self._flow = flow
+        self._mode = mode
+
+    def then(self, state: State) -> Move | None:
+        """Return the transition that follows the reply just given, if one may be taken."""
+        return self._taken(state, "then")
+
+    def limit(self, state: State) -> Move | None:
+        """Return the transition to take where a start is refused by a limit; no bound holds it back."""
+        verdict = self._flow.judge(
+            state.assistant, "on_limit", self._flow.metadata_from(state.metadata), previous=state.previous
+        )
+        return None if isinstance(verdict, Denied) else move_of(verdict)
+
+    def silence(self, state: State) -> Move | str:
+        """Return the transition of the silence that has ended, or why none is taken."""
+        delays = silences(self._flow, state.assistant)
+        if state.timed >= len(delays):
+            return f"{state.assistant} waits for no silence any more"
+        if state.moved:
+            return tell("drain_moved")
+        verdict = decide(self._flow, state, delays[state.timed][1], state.metadata, counters=stimulated(state.counters))
+        return verdict.reason if isinstance(verdict, Denied) else verdict
+
+    def late(self, state: State, ticket: Ticket, data: Mapping[str, Any]) -> Verdict:
+        """Judge a late result by the thread as the rows before it left it (D3)."""
+        applied, _ = late_patch(state, ticket, data.get("patch") or {})
+        metadata = {**state.metadata, **applied}
+        try:
+            self._flow.metadata_from(metadata)
+        except MetadataRefused:
+            return Verdict(misfit=True, denied=self._unmoved(ticket, tell("patch_refused")))
+        if not ticket.call.dests or not data.get("ran", True):
+            return Verdict()
+        if state.assistant != ticket.asker:
+            return Verdict(denied=tell("asker_gone", asker=ticket.asker))
+        if state.moved:
+            return Verdict(denied=tell("drain_moved"))
+        counters = stimulated(state.counters)
+        verdict = decide(self._flow, state, ticket.call.tool, metadata, go=data.get("go"), counters=counters)
+        return Verdict(denied=verdict.reason) if isinstance(verdict, Denied) else Verdict(move=verdict)
+
+    def edit(self, state: State, patch: Mapping[str, JSON]) -> str | None:
+        """Return why the edit may not be applied, or None (M5)."""
+        try:
+            metadata = self._flow.metadata_from({**state.metadata, **patch})
+        except MetadataRefused as error:
+            return str(error)
+        if state.closed:
+            return None
+        try:
+            self._flow.render(state.assistant, metadata, previous=state.previous, trigger=state.trigger)
+        except InstructionsError as error:
+            return error.problem
+        return None
+
+    def start(self, state: State) -> Brief:
+        """Render the active assistant's instructions and list what it is offered (M2).
+
+        Raises:
+            InstructionsError: if they cannot be rendered.
+        """
+        metadata = self._flow.metadata_from(state.metadata)
+        text = self._flow.render(state.assistant, metadata, previous=state.previous, trigger=state.trigger)
+        tools = self._flow.tools_of(state.assistant).values()
+        offered = tuple(tool.name for tool in tools if tool.unavailable(metadata) is None)
+        return Brief(text, hashlib.sha256(text.encode()).hexdigest(), offered, self._mode)
+
+    def _taken(self, state: State, trigger: str) -> Move | None:
+        verdict = decide(self._flow, state, trigger, state.metadata)
+        return None if isinstance(verdict, Denied) else verdict
+
+    @staticmethod
+    def _unmoved(ticket: Ticket, reason: str) -> str:
+        return reason if ticket.call.dests else ""

@@ -1,0 +1,138 @@
+"""What a flow's functions are given and what they give back.
+
+The thread's metadata, what the process lends, the tool call itself, and the two answers that are more than text.
+Metadata is JSON; a field is unset while it is None.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from handoff.errors import MetadataRefused
+
+if TYPE_CHECKING:
+    from handoff.assistants import Assistant
+
+T = TypeVar("T")
+
+
+class Metadata(BaseModel):
+    """Base of a flow's metadata: typed fields that travel with the thread. Every field has a default; None is unset."""
+
+    model_config = ConfigDict(validate_assignment=True, extra="forbid", allow_inf_nan=False)
+
+
+class Deps:
+    """Base of what the process lends to tools (files, databases, clients). It is never stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The mark that `FromMetadata` leaves on an annotation."""
+
+
+FromMetadata = Annotated[T, Reads()]
+"""`page_id: FromMetadata[str]`: the set metadata field of that name. While it is unset the tool is not offered."""
+
+
+def _unheard(_text: str, _fraction: float | None) -> None:
+    """Progress nobody listens to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The tool call a body runs for.
+
+    Attributes:
+        id: the call's id, unique in its thread.
+        idempotency_key: the same for every attempt at this call, and for no other call of any thread.
+        thread_id: the thread.
+        deadline: when the call becomes a ticket if it is not done; None if nothing waits for it.
+        report: where `progress` goes.
+    """
+
+    id: str
+    idempotency_key: str
+    thread_id: str
+    deadline: datetime | None = None
+    report: Callable[[str, float | None], None] = field(default=_unheard, repr=False, compare=False)
+
+    def progress(self, text: str, fraction: float | None = None) -> None:
+        """Tell whoever watches the thread how far the body is.
+
+        Args:
+            text: what is being done.
+            fraction: how much of it is done, from 0 to 1.
+
+        Raises:
+            ValueError: `fraction` is not between 0 and 1.
+        """
+        if fraction is not None and not (math.isfinite(fraction) and 0 <= fraction <= 1):
+            raise ValueError(f"progress fraction {fraction!r} is not between 0 and 1")
+        self.report(text, fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Returned by a body that chooses its destination itself.
+
+    Attributes:
+        assistant: one of the tool's `to`.
+        output: what the model reads.
+    """
+
+    assistant: Assistant[Any]
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Returned by a body whose result comes later from outside; `Thread.resolve` delivers it.
+
+    Attributes:
+        text: what the model reads meanwhile.
+    """
+
+    text: str = ""
+
+
+def dump(metadata: Metadata) -> dict[str, Any]:
+    """The metadata as JSON values; an unset field is None."""
+    return metadata.model_dump(mode="json", round_trip=True)
+
+
+def load(kind: type[Metadata], values: Mapping[str, Any]) -> Metadata:
+    """Metadata from JSON values.
+
+    Raises:
+        MetadataRefused: a value is not what its field takes, or there is no such field.
+    """
+    try:
+        require_utf8(values)
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        problems = tuple(
+            (".".join(str(part) for part in problem["loc"]) or "metadata", problem["msg"]) for problem in error.errors()
+        )
+    except ValueError as error:
+        problems = (("metadata", str(error)),)
+    raise MetadataRefused(problems)
+
+
+def require_utf8(values: Any) -> None:
+    """Refuse what no UTF-8 JSON can hold: lone surrogates, NaN and infinities.
+
+    Raises:
+        ValueError: there is such a value.
+    """
+    try:
+        json.dumps(values, ensure_ascii=False, allow_nan=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half a character (a lone surrogate)") from None

@@ -1,0 +1,38 @@
+"""How the asyncio shell calls a store: in place where that is quick, else on the store's one writer thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from handoff.store.base import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class StoreAccess:
+    """A store as coroutines call it.
+
+    Args:
+        store: the store; one that processes share is called on a thread of its own, because it waits for a disk.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._writer = ThreadPoolExecutor(1, "handoff-store") if store.shared else None
+
+    async def call(self, method: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a method of the store and return what it returns."""
+        if self._writer is None:
+            return method(*args, **kwargs)
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._writer, lambda: method(*args, **kwargs)))
+
+    async def close(self) -> None:
+        """Close the store and end its thread."""
+        await self.call(self.store.close)
+        if self._writer is not None:
+            self._writer.shutdown()

@@ -1,0 +1,224 @@
+"""The same threads for code that blocks: `handoff.sync.Threads` and `Thread`.
+
+Nothing is implemented twice: each `Threads` has one private loop thread, and every method here waits for its
+asynchronous twin there. Close it (or use `with`): the loop thread ends then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Generic, Self, TypeVar
+
+from handoff import threads as asynchronous
+from handoff.assistants import Assistant
+from handoff.backends.base import Backend
+from handoff.clock import Clock
+from handoff.core.items import Item
+from handoff.core.state import State, Ticket
+from handoff.events import ThreadEvent
+from handoff.flow import Flow
+from handoff.metadata import Deps
+from handoff.replies import Reply
+from handoff.store.base import Receipt, Store, Summary
+from handoff.threads import Decision, EditReceipt, M, WhileRunning
+
+T = TypeVar("T")
+
+
+class Threads(Generic[M]):
+    """The threads of one flow in one store, for code that blocks. The arguments are those of `handoff.Threads`."""
+
+    def __init__(
+        self,
+        flow: Flow[M, Any],
+        *,
+        deps: Deps | None = None,
+        backend: Backend | None = None,
+        store: Store | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._loop_thread = threading.Thread(target=self._loop.run_forever, name="handoff loop", daemon=True)
+        self._loop_thread.start()
+        self._closed = False
+
+        async def make() -> asynchronous.Threads[M]:
+            made = asynchronous.Threads(flow, deps=deps, backend=backend, store=store, clock=clock)
+            return await made.__aenter__()
+
+        try:
+            self._threads: asynchronous.Threads[M] = self.run(make())
+        except BaseException:
+            self._end()
+            raise
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop thread and return what it returns.
+
+        Args:
+            work: the coroutine.
+        """
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop driving, let running bodies finish, and end the loop thread. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.run(self._threads.close())
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop_thread.join()
+        self._loop.close()
+
+    @property
+    def flow(self) -> Flow[M, Any]:
+        """The declaration."""
+        return self._threads.flow
+
+    @property
+    def store(self) -> Store:
+        """Where the threads live."""
+        return self._threads.store
+
+    def open(self, thread: str | None = None, *, metadata: M | None = None) -> Thread[M]:
+        """As `handoff.Threads.open`."""
+        return Thread(self, self.run(self._threads.open(thread, metadata=metadata)))
+
+    def get(self, thread: str) -> Thread[M]:
+        """As `handoff.Threads.get`."""
+        return Thread(self, self.run(self._threads.get(thread)))
+
+    def summaries(self) -> list[tuple[str, Summary]]:
+        """As `handoff.Threads.summaries`."""
+        return self.run(self._threads.summaries())
+
+    def recover(self) -> list[str]:
+        """As `handoff.Threads.recover`."""
+        return self.run(self._threads.recover())
+
+    def sweep(self) -> list[str]:
+        """As `handoff.Threads.sweep`."""
+        return self.run(self._threads.sweep())
+
+
+class Thread(Generic[M]):
+    """One conversation, for code that blocks. Made by `Threads.open`."""
+
+    def __init__(self, threads: Threads[M], thread: asynchronous.Thread[M]) -> None:
+        self._threads = threads
+        self._thread = thread
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._thread.id
+
+    @property
+    def state(self) -> State:
+        """The thread as a value."""
+        return self._thread.state
+
+    @property
+    def assistant(self) -> Assistant[M]:
+        """The active assistant."""
+        return self._thread.assistant
+
+    @property
+    def metadata(self) -> M:
+        """A copy of the metadata."""
+        return self._thread.metadata
+
+    @property
+    def status(self) -> str:
+        """`rest`, `closed`, or the status of the active run."""
+        return self._thread.status
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """The calls that outlive their batch and are not decided."""
+        return self._thread.tickets
+
+    def transcript(self) -> tuple[Item, ...]:
+        """As `handoff.Thread.transcript`."""
+        return self._threads.run(self._thread.transcript())
+
+    def send(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Reply:
+        """As `handoff.Thread.send`."""
+        return self._threads.run(self._thread.send(text, while_running=while_running, key=key))
+
+    def stream(
+        self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None
+    ) -> Iterator[ThreadEvent]:
+        """As `handoff.Thread.stream`."""
+        events = self._thread.stream(text, while_running=while_running, key=key)
+        try:
+            while True:
+                try:
+                    yield self._threads.run(_next(events.__anext__))
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._threads.run(events.aclose())
+
+    def post(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
+        """As `handoff.Thread.post`."""
+        return self._threads.run(self._thread.post(text, while_running=while_running, key=key))
+
+    def cancel(self) -> None:
+        """As `handoff.Thread.cancel`."""
+        self._threads.run(self._thread.cancel())
+
+    def wake(self) -> bool:
+        """As `handoff.Thread.wake`."""
+        return self._threads.run(self._thread.wake())
+
+    def wait(self) -> None:
+        """As `handoff.Thread.wait`."""
+        self._threads.run(self._thread.wait())
+
+    def edit(self, **fields: Any) -> EditReceipt:
+        """As `handoff.Thread.edit`."""
+        return self._threads.run(self._thread.edit(**fields))
+
+    def approve(self, ticket: str, *, by: str = "") -> Decision:
+        """As `handoff.Thread.approve`."""
+        return self._threads.run(self._thread.approve(ticket, by=by))
+
+    def refuse(self, ticket: str, reason: str = "", *, by: str = "") -> Decision:
+        """As `handoff.Thread.refuse`."""
+        return self._threads.run(self._thread.refuse(ticket, reason, by=by))
+
+    def resolve(self, ticket: str, output: str, *, by: str = "") -> Decision:
+        """As `handoff.Thread.resolve`."""
+        return self._threads.run(self._thread.resolve(ticket, output, by=by))
+
+    def settle(self, ticket: str, output: str, *, happened: bool = True, by: str = "") -> Decision:
+        """As `handoff.Thread.settle`."""
+        return self._threads.run(self._thread.settle(ticket, output, happened=happened, by=by))
+
+    def __repr__(self) -> str:
+        return repr(self._thread)
+
+
+async def _next(step: Callable[[], Any]) -> Any:
+    return await step()

@@ -1,0 +1,255 @@
+"""The driver's decisions, synchronous and without I/O: what one commit holds.
+
+`advance` takes what has just happened and the rows that wait, and returns the events of one append. At an unlock the
+order is: transition applied, inbox drained, instructions rendered, at most one run started (L4); while the thread is
+locked only stops act at once (L6), and messages are steered in at a batch boundary (L5). What user code decides comes
+from a `Judge`, which is asked here and never inside a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from handoff.core import receive
+from handoff.core.bounds import start_refusal
+from handoff.core.events import (
+    Drained,
+    EditDenied,
+    Edited,
+    Event,
+    MessageAccepted,
+    MessageRefused,
+    Moved,
+    Resolved,
+    RunStarted,
+    StartRefused,
+    StopRequested,
+    TimerPassed,
+)
+from handoff.core.stale import stale
+from handoff.core.state import JSON, Mode, Move, Phase, State, Ticket
+from handoff.errors import InstructionsError
+from handoff.store.base import InboxRow
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a run is started with."""
+
+    #: The active assistant's instructions, rendered.
+    instructions: str
+    #: SHA-256 of the instructions, hexadecimal.
+    digest: str
+    #: Names of the tools it is offered.
+    tools: tuple[str, ...]
+    #: What the backend can do.
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the flow says of a late result."""
+
+    #: Its patch no longer makes valid metadata.
+    misfit: bool = False
+    #: The transition it takes.
+    move: Move | None = None
+    #: Why it takes none, where its tool declares one.
+    denied: str = ""
+
+
+class Judge(Protocol):
+    """What the declaration decides; asked outside any transaction."""
+
+    def then(self, state: State) -> Move | None:
+        """Return the transition that follows the reply just given, if one may be taken."""
+        ...
+
+    def silence(self, state: State) -> Move | str:
+        """Return the transition of the silence that has ended, or why none is taken."""
+        ...
+
+    def limit(self, state: State) -> Move | None:
+        """Return the transition to take where a start is refused by a limit."""
+        ...
+
+    def late(self, state: State, ticket: Ticket, data: Mapping[str, Any]) -> Verdict:
+        """Judge a late result by the thread as the rows before it left it."""
+        ...
+
+    def edit(self, state: State, patch: Mapping[str, JSON]) -> str | None:
+        """Return why the edit may not be applied, or None."""
+        ...
+
+    def start(self, state: State) -> Brief:
+        """Render the active assistant's instructions.
+
+        Raises:
+            InstructionsError: if they cannot be rendered.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """One append, as decided."""
+
+    #: The events, in order.
+    events: tuple[Event, ...]
+    #: Ids of the rows they consume.
+    consumed: tuple[int, ...]
+    #: The append stands only if no later row waits; None where rows may wait for the lock.
+    last_row: int | None
+    #: The thread just before each event.
+    before: tuple[State, ...]
+    #: The thread afterwards.
+    state: State
+    #: How many events came too late and were ignored.
+    ignored: int = 0
+
+
+class _Log:
+    """The events of one append as they are decided."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.events: list[Event] = []
+        self.before: list[State] = []
+        self.consumed: list[int] = []
+        self.ignored = 0
+
+    def add(self, event: Event) -> None:
+        if stale(self.state, event):
+            self.ignored += 1
+            return
+        state, _ = receive(self.state, event)
+        self.before.append(self.state)
+        self.events.append(event)
+        self.state = state
+
+
+def advance(
+    state: State, facts: Sequence[Event], rows: Sequence[InboxRow], judge: Judge, *, at: float
+) -> Advance | None:
+    """Decide the next append; None if there is nothing to append.
+
+    Args:
+        state: the thread as journaled.
+        facts: what has happened to its run, in order.
+        rows: the rows that wait, in commit order.
+        judge: the flow's verdicts.
+        at: the time now, Unix seconds.
+
+    Raises:
+        IllegalEvent: if a fact cannot have happened.
+    """
+    log = _Log(state)
+    boundary = False
+    for fact in facts:
+        batch_before = None if log.state.run is None else log.state.run.batch
+        log.add(fact)
+        run = log.state.run
+        boundary = run is not None and run.batch is None and run.unacknowledged and batch_before is not None
+    waiting = _stop(log, rows, at)
+    last_row: int | None = None
+    if log.state.run is None:
+        last_row = max((row.id for row in rows), default=0)
+        _drain(log, waiting, judge, at)
+    elif boundary and log.state.run.stop is None and log.state.run.mode.steer:
+        _steer(log, waiting, at)
+    if not log.events and not log.consumed:
+        return None
+    return Advance(tuple(log.events), tuple(log.consumed), last_row, tuple(log.before), log.state, log.ignored)
+
+
+def _stop(log: _Log, rows: Sequence[InboxRow], at: float) -> list[InboxRow]:
+    """Let cancels and interrupting messages act at once; return the rows that still wait (L6)."""
+    waiting: list[InboxRow] = []
+    for row in rows:
+        if row.kind == "stop":
+            log.consumed.append(row.id)
+            log.add(StopRequested(at, row.data["run"], row.data["cause"]))
+            continue
+        if row.kind == "message" and row.data["policy"] == "interrupt" and log.state.run is not None:
+            log.add(StopRequested(at, log.state.run.number, "interrupt"))
+        waiting.append(row)
+    return waiting
+
+
+def _steer(log: _Log, waiting: Sequence[InboxRow], at: float) -> None:
+    """Let the waiting messages up to the last steer join the run, so that commit order holds (L5)."""
+    messages = [row for row in waiting if row.kind == "message"]
+    steers = [index for index, row in enumerate(messages) if row.data["policy"] == "steer"]
+    for row in messages[: steers[-1] + 1 if steers else 0]:
+        log.consumed.append(row.id)
+        log.add(MessageAccepted(at, row.data["id"], row.data["text"]))
+
+
+def _drain(log: _Log, waiting: Sequence[InboxRow], judge: Judge, at: float) -> None:
+    """Apply `then`, feed each row as the one before it left the thread, and start at most one run (L4)."""
+    if log.state.replied:
+        move = judge.then(log.state)
+        if move is not None:
+            log.add(Moved(at, move))
+    for row in waiting:
+        log.consumed.append(row.id)
+        _feed(log, row, judge, at)
+    if log.state.wants and start_refusal(log.state) is not None and not log.state.counters.limit_taken:
+        move = judge.limit(log.state)
+        if move is not None:
+            log.add(Moved(at, move))
+    if log.state.wants:
+        log.add(_start(log.state, judge, at))
+    elif log.state.phase is Phase.OPEN:
+        log.add(Drained(at))
+
+
+def _start(state: State, judge: Judge, at: float) -> RunStarted | StartRefused:
+    refusal = start_refusal(state)
+    if refusal is not None:
+        return StartRefused(at, "limit", refusal)
+    try:
+        brief = judge.start(state)
+    except InstructionsError as error:
+        return StartRefused(at, "instructions", str(error))
+    deadline = at + state.limits.deadline
+    return RunStarted(
+        at, state.runs + 1, state.assistant, brief.instructions, brief.digest, brief.tools, brief.mode, deadline
+    )
+
+
+def _feed(log: _Log, row: InboxRow, judge: Judge, at: float) -> None:
+    """Turn a row into its event, judged by the thread as the row before it left it."""
+    state, data = log.state, row.data
+    if row.kind == "message":
+        accepted = MessageAccepted(at, data["id"], data["text"])
+        log.add(MessageRefused(at, data["id"]) if state.closed else accepted)
+    elif row.kind == "resolved":
+        log.add(_resolution(state, data, judge, at))
+    elif row.kind == "edit":
+        reason = judge.edit(state, data["patch"])
+        denied = None if reason is None else EditDenied(at, data["id"], reason)
+        log.add(denied or Edited(at, data["id"], data["patch"]))
+    elif row.kind == "timer" and (state.stimuli, state.timed) == (data["stimuli"], data["timed"]):
+        verdict = judge.silence(state)
+        log.add(TimerPassed(at, verdict) if isinstance(verdict, str) else Moved(at, verdict))
+
+
+def _resolution(state: State, data: Mapping[str, Any], judge: Judge, at: float) -> Resolved:
+    ticket = state.ticket(data["ticket"])
+    if ticket is None or data["outcome"] != "result":
+        return Resolved(at, data["ticket"], data["outcome"], by=data.get("by", ""), reason=data.get("reason", ""))
+    verdict = judge.late(state, ticket, data)
+    return Resolved(
+        at,
+        ticket.id,
+        "result",
+        output=data["output"],
+        patch=data.get("patch"),
+        misfit=verdict.misfit,
+        move=verdict.move,
+        denied=verdict.denied,
+        by=data.get("by", ""),
+    )
