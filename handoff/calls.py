@@ -30,15 +30,15 @@ from handoff.tools import Tool
 logger = logging.getLogger("handoff")
 
 
-def journaled(flow: Flow[Any, Any], state: State, asked: Sequence[Asked]) -> tuple[Call, ...]:
+def journaled(flow: Flow[Any, Any], state: State, written: Sequence[Asked]) -> tuple[Call, ...]:
     """Return the calls of one response with the facts the core judges them by.
 
     Args:
         flow: the declaration.
         state: the thread; a run is active.
-        asked: the calls as the model wrote them.
+        written: the calls as the model wrote them.
     """
-    return tuple(replace(_call(flow, state, one), position=position) for position, one in enumerate(asked))
+    return tuple(replace(_call(flow, state, one), position=position) for position, one in enumerate(written))
 
 
 def _call(flow: Flow[Any, Any], state: State, asked: Asked) -> Call:
@@ -114,6 +114,8 @@ def prepare(
     command: RunBody,
     deps: Deps | None,
     report: Callable[[str, float | None], None],
+    *,
+    at: float,
 ) -> Body | Result:
     """Bind a body to what it is called with; a Result if it cannot run now.
 
@@ -123,8 +125,9 @@ def prepare(
         command: which body.
         deps: what the process lends.
         report: where the body's progress goes.
+        at: the time now, Unix seconds.
     """
-    call, asker, begun = _find(state, command)
+    call, asker, begun = asked(state, command)
     tool = flow.tool_named(asker, call.tool)
     if tool is None:
         return Result(tell("unknown_tool", tool=call.tool), {})
@@ -138,17 +141,27 @@ def prepare(
     except ArgumentsRefused as error:
         return Result(tell("bad_arguments", problem=error), {})
     key = f"{state.thread}/{command.run}/{command.batch}/{command.call}"
-    deadline = None
-    if command.ticket is None and state.run is not None:
-        deadline = dt.datetime.fromtimestamp(state.run.deadline - state.limits.grace, dt.UTC)
-    tool_call = ToolCall(command.call, key, state.thread, deadline, report)
+    tool_call = ToolCall(command.call, key, state.thread, _deadline(state, command, tool, at), report)
     bound = tool.bind(values, metadata, deps, tool_call)
     probe = tool.bind_probe(values, metadata, deps, tool_call) if begun and call.probed else None
     return Body(command, tool, bound, probe, commit_first=not call.idempotent and not begun)
 
 
-def _find(state: State, command: RunBody) -> tuple[Call, str, bool]:
-    """Return the call, who asked, and whether its body was started before."""
+def _deadline(state: State, command: RunBody, tool: Tool, at: float) -> dt.datetime | None:
+    """Return when the call is answered pending if it is not done; None once it is a ticket."""
+    if command.ticket is not None or state.run is None:
+        return None
+    grace = state.run.deadline - state.limits.grace
+    return dt.datetime.fromtimestamp(grace if tool.timeout is None else min(grace, at + tool.timeout), dt.UTC)
+
+
+def asked(state: State, command: RunBody) -> tuple[Call, str, bool]:
+    """Return the call, who asked, and whether its body was started before.
+
+    Args:
+        state: the thread, with the call in its batch or as a ticket.
+        command: which body.
+    """
     for ticket in state.tickets:
         if (ticket.run, ticket.batch, ticket.call.id) == (command.run, command.batch, command.call):
             return ticket.call, ticket.asker, ticket.stage == "running"
@@ -245,7 +258,7 @@ def settled_by(
     result = Result(output, {}, ran=happened)
     if happened:
         command = RunBody(ticket.run, ticket.batch, ticket.call.id, ticket.id)
-        body = prepare(flow, state, command, None, lambda _text, _fraction: None)
+        body = prepare(flow, state, command, None, lambda _text, _fraction: None, at=0.0)
         if isinstance(body, Body):
             finishing = finished(body, output)
             result = finishing if finishing.ran else result

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -33,7 +33,6 @@ from handoff.backends.base import (
 from handoff.clock import Clock
 from handoff.core import events as happened
 from handoff.core import receive, todo
-from handoff.core.batch import open_batch
 from handoff.core.codec import dump, load
 from handoff.core.commands import CancelRun, Command, Key, ReadBack, RunBody, SendRequest
 from handoff.core.events import Event
@@ -184,17 +183,16 @@ class Driver:
 
     async def _append(self, decided: Advance) -> None:
         assert self.state is not None
-        if decided.events or decided.consumed:
-            commit = Commit(
-                expect=self._seq,
-                events=[dump(event) for event in decided.events],
-                consumed=decided.consumed,
-                last_row=decided.last_row,
-                summary=summary_of(self._flow, decided.state, self._clock.now()),
-                ledger=ledger_rows(self.state, decided),
-                tickets=ticket_rows(self.state, decided.state),
-            )
-            await self._store.call(self._store.store.append, self.thread, commit)
+        commit = Commit(
+            expect=self._seq,
+            events=[dump(event) for event in decided.events],
+            consumed=decided.consumed,
+            last_row=decided.last_row,
+            summary=summary_of(self._flow, decided.state, self._clock.now()),
+            ledger=ledger_rows(self.state, decided),
+            tickets=ticket_rows(self.state, decided.state),
+        )
+        await self._store.call(self._store.store.append, self.thread, commit)
         self.ignored += decided.ignored
         for event in decided.events:
             self._apply(event, self._seq + 1)
@@ -400,7 +398,7 @@ class Driver:
         self._live.pop(key, None)
         await self.feed(last)
 
-    async def _stream(self, asked: Request) -> Any:
+    async def _stream(self, asked: Request) -> AsyncGenerator[Report, None]:
         async for report in self._backend.open(asked):
             yield report
 
@@ -443,6 +441,9 @@ class Driver:
             result = await self._outcome(command)
         finally:
             self._held.pop(key).release()
+            timeout = self._live.pop(("timeout", *key), None)
+            if timeout is not None:
+                timeout.cancel()
         if result is not None:
             self._live.pop(key, None)
             await self._deliver(command, result)
@@ -451,32 +452,41 @@ class Driver:
         """Run the body to its outcome; None if it is no longer wanted."""
         assert self.state is not None
         state = self.state
-        name = self._tool_name(state, command)
+        call, asker, _ = calls.asked(state, command)
 
         def report(text: str, fraction: float | None) -> None:
-            self._tell(ToolProgress(self.thread, command.run, command.call, name, text, fraction))
+            self._tell(ToolProgress(self.thread, command.run, call.id, call.tool, text, fraction))
 
-        body = calls.prepare(self._flow, state, command, self._deps, self._on_loop(report))
+        now = self._clock.now()
+        body = calls.prepare(self._flow, state, command, self._deps, self._on_loop(report), at=now)
         if isinstance(body, calls.Result):
             return body
         if body.commit_first:
             await self.feed(happened.CallStarted(self._clock.now(), command.run, command.batch, command.call))
             if not self._wanted(command):
                 return None
-        self._tell_started(state, command)
+        self._tell(ToolStarted(self.thread, command.run, asker, call.id, call.tool, call.arguments))
+        if body.tool.timeout is not None and command.ticket is None:
+            self._start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
         try:
             if body.probe is not None:
                 found = body.probe.finish(await self._run(body.probe))
                 if found is not None:
                     return calls.finished(body, found)
         except Exception:
-            logger.exception("the probe of %s failed; a person has to settle the call", name)
+            logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
             return calls.Result("", {}, in_doubt=True)
         try:
             returned = await self._run(body.bound)
         except Exception as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
             return calls.failed(error)
         return calls.finished(body, returned)
+
+    async def _timeout(self, command: RunBody, seconds: float) -> None:
+        """Answer the call pending when its own time is up; its body goes on for a ticket (D2)."""
+        await self._clock.sleep(seconds)
+        where = (self._clock.now(), command.run, command.batch, command.call)
+        await self.feed(happened.CallDone(*where, "", ran=False, pending="running"))
 
     def _wanted(self, command: RunBody) -> bool:
         assert self.state is not None
@@ -496,22 +506,6 @@ class Driver:
             loop.call_soon_threadsafe(report, text, fraction)
 
         return told_on_loop
-
-    def _tool_name(self, state: State, command: RunBody) -> str:
-        ticket = calls.ticket_of(state, command)
-        if ticket is not None:
-            return ticket.call.tool
-        return next(entry.call.tool for entry in open_batch(state).entries if entry.call.id == command.call)
-
-    def _tell_started(self, state: State, command: RunBody) -> None:
-        ticket = calls.ticket_of(state, command)
-        if ticket is not None:
-            call, asker = ticket.call, ticket.asker
-        else:
-            entries = open_batch(state).entries
-            call = next(entry.call for entry in entries if entry.call.id == command.call)
-            asker = state.assistant
-        self._tell(ToolStarted(self.thread, command.run, asker, call.id, call.tool, call.arguments))
 
     async def _deliver(self, command: RunBody, result: calls.Result) -> None:
         """Bring the outcome to its batch, or to the inbox if a ticket has taken the call over (D2)."""

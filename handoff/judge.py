@@ -7,7 +7,9 @@ condition, so that the next destination is tried. A verdict becomes data here (`
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from handoff.assistants import Transition
@@ -92,6 +94,20 @@ def wake_at(flow: Flow[Any, Any], state: State) -> float | None:
     return state.silent_since + delays[state.timed][0] if state.timed < len(delays) else None
 
 
+def assistant_id(flow: Flow[Any, Any], assistant: str) -> str:
+    """Return the assistant's id: flow, name, and a hash of what it is made of (A).
+
+    Args:
+        flow: the declaration, frozen.
+        assistant: its name.
+    """
+    declared = flow.assistants[assistant]
+    tools = [(tool.name, tool.description, tool.schema) for tool in flow.tools_of(assistant).values()]
+    template = None if declared.instructions is None else declared.instructions.text
+    made_of = json.dumps([template, declared.model, asdict(declared.options), tools], sort_keys=True)
+    return f"{flow.name}.{assistant}@{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
+
+
 class FlowJudge:
     """A flow as `turn.advance` asks it.
 
@@ -103,6 +119,7 @@ class FlowJudge:
     def __init__(self, flow: Flow[Any, Any], mode: Mode) -> None:
         self._flow = flow
         self._mode = mode
+        self._ids: dict[str, str] = {}
 
     def then(self, state: State) -> Move | None:
         """Return the transition that follows the reply just given, if one may be taken."""
@@ -167,7 +184,10 @@ class FlowJudge:
         text = self._flow.render(state.assistant, metadata, previous=state.previous, trigger=state.trigger)
         tools = self._flow.tools_of(state.assistant).values()
         offered = tuple(tool.name for tool in tools if tool.unavailable(metadata) is None)
-        return Brief(text, hashlib.sha256(text.encode()).hexdigest(), offered, self._mode)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if state.assistant not in self._ids:
+            self._ids[state.assistant] = assistant_id(self._flow, state.assistant)
+        return Brief(text, digest, offered, self._mode, self._ids[state.assistant])
 
     def _taken(self, state: State, trigger: str) -> Move | None:
         verdict = decide(self._flow, state, trigger, state.metadata)

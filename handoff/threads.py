@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Self, TypeAlias, cast
@@ -203,7 +203,7 @@ class Threads(Generic[M]):
         self._known[name] = found
         if migrated is not None:
             await driver.feed(migrated)
-        elif name in await self._access.call(self.store.outstanding):
+        elif driver.state.locked or driver.state.tickets or await self._access.call(self.store.inbox, name):
             await driver.wake()
         return found
 
@@ -425,7 +425,7 @@ class Thread(Generic[M]):
         return await self._post("message", data, key=f"user:{key}", reject=while_running == "reject")
 
     @contextlib.asynccontextmanager
-    async def _sent(self, text: str, while_running: WhileRunning, key: str | None) -> AsyncIterator[_Answer]:
+    async def _sent(self, text: str, while_running: WhileRunning, key: str | None) -> AsyncGenerator[_Answer]:
         message = self._threads.clock.new_id() if key is None else key
         collector = Collector(message)
         answer: _Answer = asyncio.get_running_loop().create_future()

@@ -23,6 +23,7 @@ from handoff.core.events import (
     MessageRefused,
     Moved,
     Resolved,
+    RowIgnored,
     RunStarted,
     StartRefused,
     StopRequested,
@@ -46,6 +47,8 @@ class Brief:
     tools: tuple[str, ...]
     #: What the backend can do.
     mode: Mode
+    #: Id of the assistant: flow, name and a hash of what it is made of (A).
+    assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,13 @@ class _Log:
         self.consumed: list[int] = []
         self.ignored = 0
 
+    def consume(self, row: InboxRow, event: Event | None, at: float) -> None:
+        """Add what became of a row; one that comes too late is journaled as ignored."""
+        self.consumed.append(row.id)
+        if event is None or stale(self.state, event):
+            event = RowIgnored(at, row.id, row.kind)
+        self.add(event)
+
     def add(self, event: Event) -> None:
         if stale(self.state, event):
             self.ignored += 1
@@ -159,7 +169,7 @@ def advance(
         _drain(log, waiting, judge, at)
     elif boundary and log.state.run.stop is None and log.state.run.mode.steer:
         _steer(log, waiting, at)
-    if not log.events and not log.consumed:
+    if not log.events:
         return None
     return Advance(tuple(log.events), tuple(log.consumed), last_row, tuple(log.before), log.state, log.ignored)
 
@@ -169,8 +179,7 @@ def _stop(log: _Log, rows: Sequence[InboxRow], at: float) -> list[InboxRow]:
     waiting: list[InboxRow] = []
     for row in rows:
         if row.kind == "stop":
-            log.consumed.append(row.id)
-            log.add(StopRequested(at, row.data["run"], row.data["cause"]))
+            log.consume(row, StopRequested(at, row.data["run"], row.data["cause"]), at)
             continue
         if row.kind == "message" and row.data["policy"] == "interrupt" and log.state.run is not None:
             log.add(StopRequested(at, log.state.run.number, "interrupt"))
@@ -183,8 +192,7 @@ def _steer(log: _Log, waiting: Sequence[InboxRow], at: float) -> None:
     messages = [row for row in waiting if row.kind == "message"]
     steers = [index for index, row in enumerate(messages) if row.data["policy"] == "steer"]
     for row in messages[: steers[-1] + 1 if steers else 0]:
-        log.consumed.append(row.id)
-        log.add(MessageAccepted(at, row.data["id"], row.data["text"]))
+        log.consume(row, MessageAccepted(at, row.data["id"], row.data["text"]), at)
 
 
 def _drain(log: _Log, waiting: Sequence[InboxRow], judge: Judge, at: float) -> None:
@@ -194,8 +202,7 @@ def _drain(log: _Log, waiting: Sequence[InboxRow], judge: Judge, at: float) -> N
         if move is not None:
             log.add(Moved(at, move))
     for row in waiting:
-        log.consumed.append(row.id)
-        _feed(log, row, judge, at)
+        log.consume(row, _event_of(log.state, row, judge, at), at)
     if log.state.wants and start_refusal(log.state) is not None and not log.state.counters.limit_taken:
         move = judge.limit(log.state)
         if move is not None:
@@ -216,25 +223,32 @@ def _start(state: State, judge: Judge, at: float) -> RunStarted | StartRefused:
         return StartRefused(at, "instructions", str(error))
     deadline = at + state.limits.deadline
     return RunStarted(
-        at, state.runs + 1, state.assistant, brief.instructions, brief.digest, brief.tools, brief.mode, deadline
+        at,
+        state.runs + 1,
+        state.assistant,
+        brief.instructions,
+        brief.digest,
+        brief.tools,
+        brief.mode,
+        deadline,
+        brief.assistant_id,
     )
 
 
-def _feed(log: _Log, row: InboxRow, judge: Judge, at: float) -> None:
-    """Turn a row into its event, judged by the thread as the row before it left it."""
-    state, data = log.state, row.data
+def _event_of(state: State, row: InboxRow, judge: Judge, at: float) -> Event | None:
+    """Return what a row comes to, judged by the thread as the row before it left it; None for an old timer."""
+    data = row.data
     if row.kind == "message":
-        accepted = MessageAccepted(at, data["id"], data["text"])
-        log.add(MessageRefused(at, data["id"]) if state.closed else accepted)
-    elif row.kind == "resolved":
-        log.add(_resolution(state, data, judge, at))
-    elif row.kind == "edit":
+        return MessageRefused(at, data["id"]) if state.closed else MessageAccepted(at, data["id"], data["text"])
+    if row.kind == "resolved":
+        return _resolution(state, data, judge, at)
+    if row.kind == "edit":
         reason = judge.edit(state, data["patch"])
-        denied = None if reason is None else EditDenied(at, data["id"], reason)
-        log.add(denied or Edited(at, data["id"], data["patch"]))
-    elif row.kind == "timer" and (state.stimuli, state.timed) == (data["stimuli"], data["timed"]):
+        return Edited(at, data["id"], data["patch"]) if reason is None else EditDenied(at, data["id"], reason)
+    if row.kind == "timer" and (state.stimuli, state.timed) == (data["stimuli"], data["timed"]):
         verdict = judge.silence(state)
-        log.add(TimerPassed(at, verdict) if isinstance(verdict, str) else Moved(at, verdict))
+        return TimerPassed(at, verdict) if isinstance(verdict, str) else Moved(at, verdict)
+    return None
 
 
 def _resolution(state: State, data: Mapping[str, Any], judge: Judge, at: float) -> Resolved:

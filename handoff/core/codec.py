@@ -51,7 +51,7 @@ def _object(value: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, tuple):
+    if value.__class__ is tuple:
         return [_plain(one) for one in value]
     if is_dataclass(value):
         return _object(value)

@@ -157,6 +157,17 @@ class TimerPassed:
 
 
 @dataclass(frozen=True, slots=True)
+class RowIgnored:
+    """A row of the inbox came too late to mean anything: a cancel of another run, a second decision, an old timer."""
+
+    at: float
+    #: Id of the row.
+    row: int
+    #: What it was.
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drained:
     """The inbox is empty and nobody is to speak: the thread rests."""
 
@@ -185,6 +196,8 @@ class RunStarted:
     mode: Mode
     #: Unix time in seconds by which it must end.
     deadline: float
+    #: Id of the assistant as it is declared now: flow, name and a hash of what it is made of (A).
+    assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,8 +329,9 @@ class CallDone:
     denied: str = ""
     #: The body ran to the end and did not fail.
     ran: bool = True
-    #: The call becomes a ticket: its body said that the result comes later, or its probe could not tell what happened.
-    pending: Literal["waiting", "in_doubt"] | None = None
+    #: The call becomes a ticket: its body said that the result comes later, its probe could not tell what happened, or
+    #: its own timeout passed while it runs.
+    pending: Literal["waiting", "in_doubt", "running"] | None = None
     #: Traceback of a failed body, for people.
     trace: str = ""
 
@@ -333,6 +347,7 @@ Event: TypeAlias = (
     | EditDenied
     | Moved
     | TimerPassed
+    | RowIgnored
     | Drained
     | RunStarted
     | StartRefused

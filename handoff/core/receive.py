@@ -180,7 +180,7 @@ def _resolved(state: State, event: happened.Resolved) -> State:
     ticket = state.ticket(event.ticket)
     assert ticket is not None  # else it is stale
     state = replace(state, phase=Phase.OPEN)
-    if event.outcome in {"waiting", "in_doubt"}:
+    if event.outcome == "waiting" or event.outcome == "in_doubt":  # noqa: PLR1714 - so that types narrow
         return _with_stage(state, ticket, event.outcome)
     state = replace(state, counters=stimulated(state.counters), stimuli=state.stimuli + 1)
     if event.outcome == "approved":
@@ -492,6 +492,7 @@ RULES: dict[type, Callable[[State, Any], State]] = {
     happened.EditDenied: _edit_denied,
     happened.Moved: _moved,
     happened.TimerPassed: _timer_passed,
+    happened.RowIgnored: lambda state, _event: state,
     happened.Drained: _drained,
     happened.RunStarted: _run_started,
     happened.StartRefused: _start_refused,
