@@ -15,7 +15,7 @@ from typing_extensions import TypeVar as TypeVarWithDefault
 
 from handoff.guards import check_guard, name_of, reason_of
 from handoff.metadata import Metadata
-from handoff.place import Place, Scope, as_given, caller_frame, caller_place, refuse_unknown
+from handoff.place import Place, Scope, as_given, caller_place, names_around, refuse_unknown
 
 if TYPE_CHECKING:
     from handoff.flow import Flow
@@ -164,7 +164,7 @@ class Assistant(Generic[M]):
         if guard is None and times is None:
             raise place.refuse(f"{self.name}.when() names no condition: give a guard or times=")
         if guard is not None:
-            scope = Scope(self.flow.metadata, self.flow.deps, caller_frame().f_locals, place)
+            scope = Scope(self.flow.metadata, self.flow.deps, names_around(guard), place)
             check_guard(guard, f"the guard of {self.name}", scope)
         given = as_given(times)
         if given is not None and (given is True or not isinstance(given, int) or given < 1):
@@ -238,7 +238,7 @@ class ToolOptions(TypedDict, Generic[M], total=False):
     probe: Callable[..., Any]
     """Asked after a crash: takes some of the tool's parameters, returns the output if it happened, else None."""
     timeout: float | None
-    """Seconds the body may take; None leaves it to the run's deadline."""
+    """Seconds after which a call that is not done is answered pending and goes on as a ticket; None: the run's deadline."""
 
 
 TOOL_OPTIONS = tuple(ToolOptions.__annotations__)

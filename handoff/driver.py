@@ -107,10 +107,16 @@ class Driver:
         self._lock: Lock | None = None
         self._live: dict[Key, asyncio.Task[None]] = {}
         self._held: dict[Key, Lock] = {}
+        #: All that runs for this thread, also what is no longer to be found by its key.
+        self._tasks: set[asyncio.Task[Any]] = set()
+        #: A request that was dropped and may still be closing.
+        self._dropped: asyncio.Task[None] | None = None
+        #: Bodies that are not to be started here: another process runs them, or their result waits in the inbox.
         self._elsewhere: set[Key] = set()
         self._instructions: dict[int, str] = {}
         self._offered: dict[int, tuple[str, ...]] = {}
-        self._partial: dict[int, str] = {}
+        #: What the model has said so far in the latest request.
+        self._partial = ""
         self._closing = False
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
@@ -123,16 +129,25 @@ class Driver:
     @property
     def busy(self) -> bool:
         """Whether anything is under way here."""
-        return self.driving or bool(self._live)
+        return self.driving or bool(self._tasks)
 
-    async def catch_up(self) -> bool:
-        """Fold what others appended since; return whether there was anything."""
+    @property
+    def seq(self) -> int:
+        """The sequence number of the latest event this process has seen."""
+        return self._seq
+
+    async def catch_up(self) -> None:
+        """Fold what others appended since. What was there when this process first looked is told to nobody."""
+        await self._whole(self._catch_up())
+
+    async def _catch_up(self) -> bool:
         records = await self._store.call(self._store.store.journal, self.thread, self._seq)
+        known = self.state is not None
         for record in records:
-            self._apply(load(record.data), record.seq)
+            self._apply(load(record.data), record.seq, known=known)
         return bool(records)
 
-    def _apply(self, event: Event, seq: int) -> None:
+    def _apply(self, event: Event, seq: int, *, known: bool = True) -> None:
         before = self.state
         after, _ = receive(before, event)
         if before is not None:
@@ -142,7 +157,7 @@ class Driver:
             self._offered = {event.run: event.tools}
         self.state = after
         self._seq = seq
-        if before is not None:
+        if before is not None and known:
             for one in told(before, event, after):
                 self._tell(one)
             self._observe(before, event, after)
@@ -151,17 +166,33 @@ class Driver:
 
     async def wake(self) -> bool:
         """Take the thread if nobody drives it, and do what is outstanding; return whether this process drives it."""
-        async with self._door:
-            if not await self._take():
-                return False
-            await self._feed(())
+        return await self._whole(self._taken_and_fed(()))
+
+    async def feed(self, *facts: Event) -> bool:
+        """Commit what has happened, with all that follows from it, and act on it; return False if others drive."""
+        return await self._whole(self._taken_and_fed(facts))
+
+    async def _taken_and_fed(self, facts: Sequence[Event]) -> bool:
+        if not await self._take():
+            return False
+        await self._feed(facts)
         return True
 
-    async def feed(self, *facts: Event) -> None:
-        """Commit what has happened, with all that follows from it, and act on it."""
-        async with self._door:
-            if await self._take():
-                await self._feed(facts)
+    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it alone and to its end, even if whoever waits gives up: half of a commit would leave the thread stuck."""
+        try:
+            await self._door.acquire()
+        except BaseException:
+            work.close()
+            raise
+        task = self._track(asyncio.create_task(work))
+        task.add_done_callback(lambda _: self._door.release())
+        return await asyncio.shield(task)
+
+    def _track(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _feed(self, facts: Sequence[Event]) -> None:
         while True:
@@ -176,7 +207,7 @@ class Driver:
                 continue
             except StoreBehind:
                 # Somebody else appended although we hold the lock: what we knew is stale, so judge by what is there.
-                await self.catch_up()
+                await self._catch_up()
                 continue
             break
         self._reconcile()
@@ -207,7 +238,8 @@ class Driver:
         if lock is None:
             return False
         self._lock = lock
-        moved = await self.catch_up()
+        self._elsewhere.clear()
+        moved = await self._catch_up()
         assert self.state is not None
         lost = await self._lost()
         if lost or (self.state.run is not None and (moved or not self._live)):

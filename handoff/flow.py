@@ -33,7 +33,7 @@ from handoff.guards import name_of
 from handoff.limits import Limits
 from handoff.metadata import Deps, Metadata, dump, load
 from handoff.metadata_class import check_metadata_class
-from handoff.place import Place, Scope, as_given, caller_frame, caller_place, place_of, refuse_unknown
+from handoff.place import Place, Scope, as_given, caller_place, names_around, place_of, refuse_unknown
 from handoff.routes import Routes, is_assistant, require_source
 from handoff.tool_building import build_tool, name_problem
 from handoff.tools import Tool
@@ -187,7 +187,7 @@ class Flow(Generic[M, D_co]):
             own_place = place_of(function, place)
             self.require_open(own_place)
             names = tuple(dict.fromkeys(owner.name for owner in owners))
-            scope = Scope(self.metadata, self.deps, caller_frame().f_locals, own_place)
+            scope = Scope(self.metadata, self.deps, names_around(function), own_place)
             tool = build_tool(self, function, names, options, scope)
             for other in self._tools:
                 if other.name == tool.name and set(other.owners) & set(names):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class Scope:
     Attributes:
         metadata: the flow's metadata class.
         deps: the flow's deps class, if it has one.
-        names: the local names there.
+        names: the local names a function there can mean.
         place: the line.
     """
 
@@ -78,6 +79,16 @@ def caller_frame() -> FrameType:
     while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith("handoff."):
         frame = frame.f_back
     return frame
+
+
+def names_around(function: object) -> dict[str, Any]:
+    """The local names that a function being declared can mean, the nearest first.
+
+    Those of the running functions of its own module: annotations written as text may name what only they know.
+    """
+    own: object = getattr(inspect.unwrap(function) if callable(function) else function, "__globals__", None)
+    frames = [frame for frame, _ in traceback.walk_stack(caller_frame()) if frame.f_globals is own]
+    return {name: value for frame in reversed(frames) for name, value in frame.f_locals.items()}
 
 
 def caller_place() -> Place:

@@ -47,7 +47,8 @@ class Tool:
         idempotent: the body may run again with the same idempotency key.
         probe: asked after a crash whether the call happened.
         probe_signature: the probe's parameters.
-        timeout: seconds the body may take; None leaves it to the run's deadline.
+        timeout: seconds after which a call that is not done is answered pending and goes on as a ticket; None leaves it
+            to the run's deadline.
         place: where the function starts.
     """
 

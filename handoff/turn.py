@@ -158,16 +158,16 @@ def advance(
     log = _Log(state)
     boundary = False
     for fact in facts:
-        batch_before = None if log.state.run is None else log.state.run.batch
+        before = log.state.run
         log.add(fact)
         run = log.state.run
-        boundary = run is not None and run.batch is None and run.unacknowledged and batch_before is not None
+        boundary = boundary or (run is not None and before is not None and run.request > before.request)
     waiting = _stop(log, rows, at)
     last_row: int | None = None
     if log.state.run is None:
         last_row = max((row.id for row in rows), default=0)
         _drain(log, waiting, judge, at)
-    elif boundary and log.state.run.stop is None and log.state.run.mode.steer:
+    elif boundary and log.state.run.joinable:
         _steer(log, waiting, at)
     if not log.events:
         return None

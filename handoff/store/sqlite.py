@@ -2,7 +2,8 @@
 
 A file that is not ours, or of a newer schema, is refused without being touched: its header is read through SQLite as an
 immutable file, which takes no lock, leaves no `-wal` or `-shm`, and is safe beside other connections of this process.
-So that the header always tells the truth, schemas are made and migrated outside WAL mode, in one transaction.
+So that the header tells the truth, schemas are made and migrated outside WAL mode, in one transaction; while that is
+under way, or cut off by a crash, a `-journal` stands beside the file, and SQLite is left to wait or to undo it first.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _look(path: str) -> None:
         raise ConfigurationError(f"the store {path} is not a file; give the path of a file")
     if not os.access(path, os.R_OK | os.W_OK):
         raise ConfigurationError(f"the store {path} may not be read and written by this user; mend its permissions")
-    if status.st_size:
+    if status.st_size and not Path(f"{path}-journal").exists():
         _refuse_newer(path, _header(path))
 
 
@@ -119,14 +120,20 @@ def _header(path: str) -> int:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (number,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
-        raise ConfigurationError(f"the file {path} is no store ({error}); it was left untouched") from error
-    if application != APPLICATION:
-        raise ConfigurationError(f"the file {path} is a database of another program; it was left untouched")
+        raise ConfigurationError(
+            f"the file {path} cannot be read as a store ({error}); it was left untouched"
+        ) from error
+    _refuse_other(path, application)
     return int(number)
 
 
-def _refuse_newer(path: str, number: int | None) -> None:
-    if number is not None and number > schema.NUMBER:
+def _refuse_other(path: str, application: int) -> None:
+    if application != APPLICATION:
+        raise ConfigurationError(f"the file {path} is a database of another program; it was left untouched")
+
+
+def _refuse_newer(path: str, number: int) -> None:
+    if number > schema.NUMBER:
         raise StoreVersion(path, number, schema.NUMBER)
 
 
@@ -134,8 +141,7 @@ def _prepare(engine: Engine, path: str) -> None:
     """Make the tables or bring them up to date, and see to it that the file is in WAL mode."""
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            number = _number(connection)
-            _refuse_newer(path, number)
+            number = _number(connection, path)
             if number != schema.NUMBER:
                 connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
                 with engine.begin() as transaction:
@@ -152,17 +158,20 @@ def _prepare(engine: Engine, path: str) -> None:
 
 
 def _bring_up(connection: Connection, path: str) -> None:
-    number = _number(connection)
-    _refuse_newer(path, number)
+    number = _number(connection, path)
     schema.bring_up(connection, number)
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
     connection.exec_driver_sql(f"PRAGMA user_version = {schema.NUMBER}")
 
 
-def _number(connection: Connection) -> int | None:
-    """Return the number of the file's schema; None if there is none yet."""
-    exists = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'schema'").first()
-    return None if exists is None else schema.number(connection)
+def _number(connection: Connection, path: str) -> int | None:
+    """Return the number of the file's schema, if it is one for us; None if the file is empty."""
+    if connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first() is None:
+        return None
+    _refuse_other(path, connection.exec_driver_sql("PRAGMA application_id").scalar_one())
+    number = schema.number(connection)
+    _refuse_newer(path, number)
+    return number
 
 
 def _enter_wal(connection: Connection) -> None:

@@ -1,0 +1,48 @@
+"""A thread's past, read back from its journal: as the events a watcher was told, and as the value it is now.
+
+The live stream and this come from the same function, so they say the same; only what is never journaled (text deltas,
+tool starts, progress) is missing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from handoff.core import receive
+from handoff.core.codec import load
+from handoff.core.state import State
+from handoff.events import ThreadEvent, told
+from handoff.store.base import JournalRecord
+
+
+def replay(records: Iterable[JournalRecord]) -> Iterator[ThreadEvent]:
+    """Yield what a watcher was told of these events.
+
+    Args:
+        records: a thread's journal from its start, as `Store.journal` returns it.
+
+    Raises:
+        StoreError: if a record is of a version this one cannot read.
+    """
+    state: State | None = None
+    for record in records:
+        event = load(record.data)
+        after, _ = receive(state, event)
+        if state is not None:
+            yield from told(state, event, after)
+        state = after
+
+
+def folded(records: Iterable[JournalRecord]) -> State | None:
+    """Return the thread after these events; None if there are none.
+
+    Args:
+        records: a thread's journal from its start, as `Store.journal` returns it.
+
+    Raises:
+        StoreError: if a record is of a version this one cannot read.
+    """
+    state: State | None = None
+    for record in records:
+        state, _ = receive(state, load(record.data))
+    return state
