@@ -74,7 +74,7 @@ class Arguments:
             for name, parameter in self._parameters.items()
             if parameter.default is not REQUIRED
         }
-        self.schema, self.strict = build_schema(self._model, descriptions, defaults)
+        self.schema, self.strict = build_schema(self._model, self._described(descriptions), defaults)
         self._stored: dict[str, TypeAdapter[Any]] = {
             name: TypeAdapter(_constrained(stored, name)) for name in sets if name in self._parameters
         }
@@ -91,6 +91,12 @@ class Arguments:
             else:
                 fields[f"f{number}"] = (annotation | None, Field(default=None, alias=name))
         return create_model("Arguments", __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
+
+    def _described(self, descriptions: Mapping[str, str]) -> dict[str, str]:
+        """The descriptions, those of a choice with what the assistants to choose from are there for."""
+        known = "; ".join(f"{name}: {one.description}" for name, one in self._choices.items() if one.description)
+        choices = [name for name, parameter in self._parameters.items() if parameter.source is Source.ASSISTANT]
+        return {**descriptions, **{name: f"{descriptions.get(name, '')} {known}".strip() for name in choices}}
 
     def parse(self, arguments: str) -> dict[str, Any]:
         """The values in a JSON text, by parameter; defaults are filled in.
@@ -123,6 +129,9 @@ class Arguments:
         """What the metadata fields that store arguments would refuse: better now than after the body ran."""
         problems: list[tuple[str, str]] = []
         for name, adapter in self._stored.items():
+            if values[name] is None:
+                problems.append((name, "must not be null, because it is kept"))
+                continue
             try:
                 adapter.validate_python(to_jsonable_python(values[name]))
             except ValidationError as error:

@@ -236,9 +236,9 @@ class ToolOptions(TypedDict, Generic[M], total=False):
     idempotent: bool
     """The body may run again with the same `ToolCall.idempotency_key`: after a crash it does."""
     probe: Callable[..., Any]
-    """Asked after a crash: takes some of the tool's parameters, returns the output if it happened, else None."""
+    """Asked after a crash, with some of the tool's parameters: the output if the call happened, else None."""
     timeout: float | None
-    """Seconds after which a call that is not done is answered pending and goes on as a ticket; None: the run's deadline."""
+    """Seconds after which a call not done is answered pending and goes on as a ticket; None: the run's deadline."""
 
 
 TOOL_OPTIONS = tuple(ToolOptions.__annotations__)

@@ -14,6 +14,7 @@
     │   ├── ThreadClosed            the flow reached its end; the thread takes no more messages
     │   ├── ThreadUnknown           no such thread in this store
     │   ├── ThreadElsewhere         another process drives the thread
+    │   ├── ThreadsClosed           the Threads object was closed
     │   ├── KeyReused               an idempotency key came back with other content
     │   ├── TicketClosed            the ticket was decided before; carries the first decision
     │   ├── EditRefused             an edit would unset what the active assistant needs
@@ -200,6 +201,13 @@ class ThreadElsewhere(CallRefused):
     def __init__(self, thread: str) -> None:
         super().__init__(f"thread {thread} is driven by another process; what you sent waits in its inbox")
         self.thread = thread
+
+
+class ThreadsClosed(CallRefused):
+    """The `Threads` object was closed; what was committed before goes on when the store is opened again."""
+
+    def __init__(self) -> None:
+        super().__init__("these Threads were closed; make new ones on the same store, what was sent before is kept there")
 
 
 class KeyReused(CallRefused):

@@ -34,7 +34,7 @@ from handoff.limits import Limits
 from handoff.metadata import Deps, Metadata, dump, load
 from handoff.metadata_class import check_metadata_class
 from handoff.place import Place, Scope, as_given, caller_place, names_around, place_of, refuse_unknown
-from handoff.routes import Routes, is_assistant, require_source
+from handoff.routes import EVERYWHERE, Routes, is_assistant, require_source
 from handoff.tool_building import build_tool, name_problem
 from handoff.tools import Tool
 
@@ -360,6 +360,10 @@ class Flow(Generic[M, D_co]):
             NotTaken: the thread stays; its `reason` is what the model would be told.
         """
         name = trigger.trigger if isinstance(trigger, Transition) else self._tool_name(assistant, trigger)
+        if assistant.flow is not self:
+            raise NotTaken(assistant.name, name, f"{assistant.name} belongs to another flow")
+        if isinstance(trigger, Transition) and trigger.source not in (assistant.name, EVERYWHERE):
+            raise NotTaken(assistant.name, name, f"it leads from {trigger.source}")
         verdict = self.judge(
             assistant.name,
             name,
@@ -395,7 +399,7 @@ class Flow(Generic[M, D_co]):
 
     def _tool_name(self, assistant: Assistant[M], trigger: Callable[..., Any] | Tool) -> str:
         function = trigger.function if isinstance(trigger, Tool) else trigger
-        for name, tool in self.tools_of(assistant.name).items():
+        for name, tool in self.frozen_form.offered.get(assistant.name, {}).items():
             if tool.function is function:
                 return name
         raise NotTaken(assistant.name, name_of(function), f"it is no tool of {assistant.name}")

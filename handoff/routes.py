@@ -179,8 +179,8 @@ def read_destinations(
 def expand(routes: Iterable[Route], assistants: Iterable[str]) -> tuple[Transition, ...]:
     """The concrete transitions of all routes, in the order they are tried.
 
-    A way back leads to every assistant from which this one can have been reached, ways back included; to find them,
-    ways back are followed until nothing is added.
+    A way back leads to every assistant from which this one can have been reached, ways back included. One pass finds
+    them: taking a way back from here to there adds here to what was before there, and there is before here already.
     """
     routes = tuple(routes)
     before: dict[str, set[str]] = {name: set() for name in assistants}
@@ -188,15 +188,9 @@ def expand(routes: Iterable[Route], assistants: Iterable[str]) -> tuple[Transiti
         for destination in route.destinations:
             if destination.assistant.name in before:
                 before[destination.assistant.name].add(route.source)
-    returns = {route.source for route in routes for one in route.destinations if one.assistant.name == BACK}
-    grown = True
-    while grown:
-        grown = False
-        for source in returns:
-            for reached in before[source]:
-                if source not in before[reached]:
-                    before[reached].add(source)
-                    grown = True
+    for source in {route.source for route in routes for one in route.destinations if one.assistant.name == BACK}:
+        for reached in before[source]:
+            before[reached].add(source)
     return tuple(_concrete(routes, before))
 
 
