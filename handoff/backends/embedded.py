@@ -1,5 +1,6 @@
-"""The embedded backend: a model object called in this process, the transcript in our store. There is no server, so nothing
-is ever in doubt: a request that has no answer did not happen, and closing it is its end.
+"""The embedded backend: a model object called in this process, the transcript in our store.
+
+There is no server, so nothing is ever in doubt: a request that has no answer did not happen, and closing it is its end.
 """
 
 from __future__ import annotations

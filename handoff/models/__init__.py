@@ -1,4 +1,4 @@
-"""Model objects for the embedded backend: scripted ones for tests, a flow's offline rules, and whatever has `answer`."""
+"""Model objects for the embedded backend: scripts for tests, a flow's offline rules, and whatever has `answer`."""
 
 from handoff.models.base import Answer, Answering, Model
 from handoff.models.rules import RuleModel, Said

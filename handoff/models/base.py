@@ -1,5 +1,7 @@
-"""What a model object is: it is shown a prompt and answers with text, tool calls or both. It remembers nothing it needs:
-all it must know is in the prompt, so that it goes on after a restart as if there had been none.
+"""What a model object is: it is shown a prompt and answers with text, tool calls or both.
+
+It need not remember anything: all it must know is in the prompt, so that it goes on after a restart as if there had
+been none.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ class Answer:
 
 
 Answering: TypeAlias = Answer | Awaitable[Answer] | AsyncIterator[str | Answer]
-"""An answer; something to await for it; or a stream, which is added up: a str is a piece of the text, an `Answer` adds its
-text and its calls."""
+"""An answer; something to await for it; or a stream, which is added up: a str is a piece of the text, an `Answer` adds
+its text and its calls."""
 
 
 class Model(Protocol):

@@ -1,5 +1,7 @@
-"""A flow's offline rules: patterns on what a user says, and what to say or call. It is no AI and never pretends to be one;
-what it does not understand changes nothing, and the reply names what it does understand.
+"""A flow's offline rules: patterns on what a user says, and what to say or call.
+
+This is no AI and never pretends to be one. What it does not understand changes nothing, and the reply names what it
+does understand.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ class _Result:
 
 
 class RuleModel:
-    """The offline model of a flow. Making it sets `flow.offline`, which is used where no other model is configured.
+    """The offline model of a flow. Making it sets `flow.offline`, which is used where no backend is given.
 
-    Of what is new since anybody spoke, the last user message counts first (`when`), then the outputs of calls (`after`),
+    Of what is new since anybody spoke, the last user message counts first (`when`), then outputs of calls (`after`),
     then the handoff (`started`). Rules are tried in the order they were declared. Outputs that no rule takes are read
     out; a user message that no rule takes is answered with the assistant's abilities.
     """
@@ -82,7 +84,7 @@ class RuleModel:
             ability = (function.__doc__ or "").strip().partition("\n")[0].rstrip(".")
             if not ability:
                 own_place = place_of(function, place)
-                raise own_place.refuse(f"the rule {name_of(function)} has no docstring: say in it what users can ask for")
+                raise own_place.refuse(f"{name_of(function)} has no docstring: say in it what users can ask for")
             self._patterns.append(_Pattern(assistant.name, ability, compiled, function))
             return function
 
@@ -155,19 +157,22 @@ class RuleModel:
         Args:
             assistant: its name.
         """
-        known = list(dict.fromkeys(rule.ability for rule in self._patterns if rule.assistant == assistant))
-        return f"I understand: {'; '.join(known)}." if known else "I have no rules for what users say here."
+        known = "; ".join(ability[0].lower() + ability[1:] for ability in self._abilities(assistant))
+        return f"I understand: {known}." if known else "I have no rules for what users say here."
 
     def describe(self) -> str:
         """What this model is and all it understands, for people."""
         lines = [
-            f"{self._flow.name} answers by fixed rules here, not by an AI. "
+            f"{self._flow.name} answers by fixed rules here, not by an AI.",
             "Words in capitals stand for what you put in; upper and lower case are the same.",
         ]
         for name in self._flow.assistants:
-            known = dict.fromkeys(rule.ability for rule in self._patterns if rule.assistant == name)
+            known = self._abilities(name)
             lines += [f"{name}:", *(f"  - {ability}" for ability in known)] if known else []
         return "\n".join(lines)
+
+    def _abilities(self, assistant: str) -> list[str]:
+        return list(dict.fromkeys(rule.ability for rule in self._patterns if rule.assistant == assistant))
 
     def _said(self, prompt: Prompt) -> Said:
         new = _new(prompt.items)

@@ -1,5 +1,7 @@
-"""A model for tests: it says what its script says. The step is picked by how often its assistant has spoken in the transcript
-it is shown, so a script goes on after a restart. What does not go by the script is an error that shows what was offered.
+"""A model for tests: it says what its script says.
+
+The step is picked by how often its assistant has spoken in the transcript it is shown, so a script goes on after a
+restart. What does not go by the script is an error that shows what was offered.
 """
 
 from __future__ import annotations
