@@ -7,7 +7,7 @@ has to be judged by the flow and is refused here.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from handoff.clock import Clock
 from handoff.core.state import State, Ticket
@@ -99,7 +99,7 @@ def deliver(
         raise TicketClosed(thread, ticket)
     if happened and needs_flow(found):
         raise ConfigurationError(f"{found.call.tool} may change metadata or hand over: name the flow that judges it")
-    row = {
+    row: dict[str, Any] = {
         "ticket": ticket,
         "outcome": "result",
         "output": output,

@@ -9,12 +9,15 @@ the same comparison (E2).
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import contextvars
+import functools
 import logging
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeVar
 
 from handoff import calls
 from handoff.backends.base import (
@@ -41,7 +44,7 @@ from handoff.core.state import Phase, Progress, State
 from handoff.core.status import Status
 from handoff.core.transcript import stored_by
 from handoff.effects import Bound, BoundProbe
-from handoff.errors import StoreBehind
+from handoff.errors import HandoffError, RunFailed, StoreBehind, StoreError
 from handoff.events import TextDelta, ThreadEvent, ToolProgress, ToolStarted, told
 from handoff.flow import Flow
 from handoff.judge import FlowJudge, wake_at
@@ -52,6 +55,13 @@ from handoff.store.base import Commit, InboxGrew, Lock
 from handoff.turn import Advance, advance
 
 logger = logging.getLogger("handoff")
+
+T = TypeVar("T")
+
+#: Seconds between two attempts to have the thread while another process drives it.
+FOLLOW = 0.05
+#: Seconds a dropped request may take to close before the thread is unlocked without it.
+CLOSING = 5.0
 
 #: Called after every commit with (before, event, after) of each of its events.
 Observer = Callable[[State, Event, State], None]
@@ -71,6 +81,7 @@ class Driver:
         tell: called with every event for whoever watches.
         observe: called with every journaled event.
         woken: called when the thread's silence timer may have changed.
+        broken: called when work on the thread failed and the next `wake` has to try again.
     """
 
     def __init__(
@@ -86,6 +97,7 @@ class Driver:
         tell: Callable[[ThreadEvent], None],
         observe: Observer,
         woken: Callable[[float | None], None],
+        broken: Callable[[HandoffError], None],
     ) -> None:
         self.thread = thread
         self.state: State | None = None
@@ -101,16 +113,19 @@ class Driver:
         self._tell = tell
         self._observe = observe
         self._woken = woken
+        self._broken = broken
         self._judge = FlowJudge(flow, backend.mode)
         self._seq = 0
         self._door = asyncio.Lock()
         self._lock: Lock | None = None
         self._live: dict[Key, asyncio.Task[None]] = {}
-        self._held: dict[Key, Lock] = {}
+        self._held: dict[tuple[int, int, str], Lock] = {}
         #: All that runs for this thread, also what is no longer to be found by its key.
         self._tasks: set[asyncio.Task[Any]] = set()
         #: A request that was dropped and may still be closing.
         self._dropped: asyncio.Task[None] | None = None
+        #: The latest request whose answer is there, perhaps not journaled yet.
+        self._answered: Key = ()
         #: Bodies that are not to be started here: another process runs them, or their result waits in the inbox.
         self._elsewhere: set[Key] = set()
         self._instructions: dict[int, str] = {}
@@ -185,6 +200,11 @@ class Driver:
         except BaseException:
             work.close()
             raise
+        if not self._store.store.shared:
+            try:
+                return await work  # a store in memory answers at once: nothing can come between
+            finally:
+                self._door.release()
         task = self._track(asyncio.create_task(work))
         task.add_done_callback(lambda _: self._door.release())
         return await asyncio.shield(task)
@@ -198,7 +218,7 @@ class Driver:
         while True:
             assert self.state is not None
             rows = await self._store.call(self._store.store.inbox, self.thread)
-            decided = advance(self.state, facts, rows, self._judge, at=self._clock.now())
+            decided = advance(self.state, facts, rows, self._judge, at=self._clock.now(), running=self._held)
             if decided is None:
                 break
             try:
@@ -247,9 +267,10 @@ class Driver:
         return True
 
     async def _lost(self) -> tuple[tuple[int, int, str], ...]:
-        """Return the started bodies that no process runs any more: their kernel lock is free."""
+        """Return the started bodies that no process runs any more: their lock is free and no result of theirs waits."""
         assert self.state is not None
         state = self.state
+        posted = {row.key for row in await self._store.call(self._store.store.inbox, self.thread)}
         started = [(ticket.run, ticket.batch, ticket.call.id) for ticket in state.tickets if ticket.stage == "running"]
         run = state.run
         if run is not None and run.batch is not None:
@@ -258,6 +279,9 @@ class Driver:
         lost: list[tuple[int, int, str]] = []
         for key in started:
             if ("body", *key) in self._live:
+                continue
+            if _result_key(*key) in posted:
+                self._elsewhere.add(("body", *key))
                 continue
             lock = await self._store.call(self._store.store.lock, self._body_name(key))
             if lock is None:
@@ -280,13 +304,13 @@ class Driver:
         for key, task in list(self._live.items()):
             if key[0] != "body":
                 task.cancel()
-        await asyncio.gather(*self._live.values(), return_exceptions=True)
+        await self.idle()
         self._give_up()
 
     async def idle(self) -> None:
         """Return when nothing is under way here any more."""
-        while self._live:
-            await asyncio.wait(list(self._live.values()))
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
 
     def _give_up(self) -> None:
         if self._lock is not None:
@@ -300,10 +324,9 @@ class Driver:
         if self._closing:
             return
         wanted = {command.key: command for command in todo(self.state)}
-        current = asyncio.current_task()
         for key, task in list(self._live.items()):
-            if key not in wanted and key[0] in {"request", "read_back", "cancel"} and task is not current:
-                self._live.pop(key)
+            if key not in wanted and key != self._answered and key[0] in {"request", "read_back"}:
+                self._dropped = self._live.pop(key)
                 task.cancel()
         for key, command in wanted.items():
             if key not in self._live and key not in self._elsewhere:
@@ -321,15 +344,17 @@ class Driver:
             self._give_up()
 
     def _start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=f"{self.thread} {key}")
+        task = self._track(asyncio.create_task(work, name=f"{self.thread} {key}"))
         self._live[key] = task
         task.add_done_callback(lambda ended: self._ended(key, ended))
 
     def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
         if self._live.get(key) is task:
             self._live.pop(key)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("work on thread %s failed: %s", self.thread, key, exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("work on thread %s failed: %s", self.thread, key, exc_info=error)
+            self._broken(error if isinstance(error, HandoffError) else RunFailed(self.thread, "failed", repr(error)))
 
     def _execute(self, command: Command) -> Coroutine[Any, Any, None]:
         if isinstance(command, RunBody):
@@ -347,25 +372,13 @@ class Driver:
         await self._clock.sleep(max(0.0, deadline - self.state.limits.grace - self._clock.now()))
         await self.grace(run)
         await self._clock.sleep(max(0.0, deadline - self._clock.now()))
-        await self.feed(*self._begun(), happened.StopRequested(self._clock.now(), run, "expired"))
+        await self.feed(happened.StopRequested(self._clock.now(), run, "expired"))
 
     async def grace(self, run: int) -> None:
         """Answer pending what is not done, if a batch of that run is open (D2)."""
         state = self.state
         if state is not None and state.run is not None and state.run.number == run and state.run.batch is not None:
-            await self.feed(*self._begun(), happened.GraceReached(self._clock.now(), run, state.run.batch.number))
-
-    def _begun(self) -> list[Event]:
-        """Commit idempotent bodies that run as started, so that they become tickets and are not called again (E1)."""
-        state = self.state
-        if state is None or state.run is None or state.run.batch is None:
-            return []
-        run, batch = state.run.number, state.run.batch
-        return [
-            happened.CallStarted(self._clock.now(), run, batch.number, entry.call.id)
-            for entry in batch.entries
-            if entry.progress is Progress.READY and ("body", run, batch.number, entry.call.id) in self._held
-        ]
+            await self.feed(happened.GraceReached(self._clock.now(), run, state.run.batch.number))
 
     async def _inbox(self) -> None:
         """Look whether another process has posted something that acts at once (L6)."""
@@ -407,32 +420,46 @@ class Driver:
         return Request(self.thread, run, request, purpose, prompt, state.run.deadline, state.metadata)
 
     async def _request(self, key: Key, run: int, request: int, purpose: str) -> None:
-        asked = self._asked(run, request, purpose)
-        self._partial[run] = ""
-        last: Event | None = None
         try:
-            async with contextlib.aclosing(self._stream(asked)) as reports:
-                async for report in reports:
-                    if isinstance(report, Delta):
-                        self._partial[run] += report.text
-                        self._tell(TextDelta(self.thread, run, asked.prompt.assistant, report.text))
-                    elif isinstance(report, Accepted):
-                        await self.feed(happened.RequestAccepted(self._clock.now(), run, request, report.stored))
-                    else:
-                        last = self._event(asked, report)
-                        break
-        except Exception as error:
+            last = await self._reported(self._asked(run, request, purpose))
+            # It stays known by its key until its answer is journaled, so that nobody makes it a second time.
+            self._answered = key
+            await self.feed(last)
+            if self._outstanding(key):
+                await self._clock.sleep(FOLLOW)  # the answer settled nothing: ask again, but not at once
+                self._live.pop(key, None)
+                await self.wake()
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _told_to_end():
+                raise
             logger.exception("the backend failed on thread %s", self.thread)
-            last = happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=f"{error!r}")
-        if last is None:
-            reason = "the backend ended the request without an answer"
-            last = happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=reason)
-        self._live.pop(key, None)
-        await self.feed(last)
+            self._answered = key
+            await self.feed(happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=repr(error)))
+
+    async def _reported(self, asked: Request) -> Event:
+        """Carry a request out; return what its last report says."""
+        self._partial = ""
+        where = (self._clock.now(), asked.run, asked.request)
+        async with contextlib.aclosing(self._stream(asked)) as reports:
+            async for report in reports:
+                if isinstance(report, Delta):
+                    self._partial += report.text
+                    self._tell(TextDelta(self.thread, asked.run, asked.prompt.assistant, report.text))
+                elif isinstance(report, Accepted):
+                    await self.feed(happened.RequestAccepted(*where, report.stored))
+                else:
+                    return self._event(asked, report)
+        reason = "the backend ended the request without an answer"
+        return happened.RunEnded(*where, Status.FAILED, reason=reason)
 
     async def _stream(self, asked: Request) -> AsyncGenerator[Report, None]:
-        async for report in self._backend.open(asked):
-            yield report
+        reports = self._backend.open(asked)
+        try:
+            async for report in reports:
+                yield report
+        finally:
+            if isinstance(reports, AsyncGenerator):
+                await reports.aclose()
 
     def _event(self, asked: Request, report: Report) -> Event:
         where = (self._clock.now(), asked.run, asked.request)
@@ -455,9 +482,14 @@ class Driver:
             await self._backend.cancel(self._asked(command.run, command.request, "watch"))
             return
         # Where the server keeps no run, closing our request is its terminal status (C1).
-        text = self._partial.pop(command.run, "")
-        self._live.pop(command.key, None)
-        await self.feed(happened.RunEnded(self._clock.now(), command.run, command.request, Status.CANCELLED, text=text))
+        if self._dropped is not None:
+            patience = self._track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
+            try:
+                await asyncio.wait({self._dropped, patience}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                patience.cancel()
+        where = (self._clock.now(), command.run, command.request)
+        await self.feed(happened.RunEnded(*where, Status.CANCELLED, text=self._partial))
 
     # -- bodies --------------------------------------------------------------------------------------------------------
 
@@ -468,35 +500,37 @@ class Driver:
         if lock is None:
             self._elsewhere.add(key)
             return
-        self._held[key] = lock
+        self._held[command.place] = lock
         try:
             result = await self._outcome(command)
+            if result is not None:
+                await self._deliver(command, result)
         finally:
-            self._held.pop(key).release()
+            # Only now: until the result is journaled or posted, nobody may take the body for lost.
+            self._held.pop(command.place).release()
             timeout = self._live.pop(("timeout", *key), None)
             if timeout is not None:
                 timeout.cancel()
-        if result is not None:
-            self._live.pop(key, None)
-            await self._deliver(command, result)
 
     async def _outcome(self, command: RunBody) -> calls.Result | None:
         """Run the body to its outcome; None if it is no longer wanted."""
         assert self.state is not None
         state = self.state
-        call, asker, _ = calls.asked(state, command)
+        call, asker, begun = calls.asked(state, command)
+        if begun and not call.idempotent and not call.probed:
+            return calls.Result("", {}, in_doubt=True)  # it was started, and what came of it could not be kept
 
         def report(text: str, fraction: float | None) -> None:
             self._tell(ToolProgress(self.thread, command.run, call.id, call.tool, text, fraction))
 
-        now = self._clock.now()
-        body = calls.prepare(self._flow, state, command, self._deps, self._on_loop(report), at=now)
+        try:
+            body = calls.prepare(self._flow, state, command, self._deps, self._on_loop(report), at=self._clock.now())
+        except Exception as error:  # noqa: BLE001 - whatever a declaration raises, its call is answered
+            return calls.failed(error)
         if isinstance(body, calls.Result):
             return body
-        if body.commit_first:
-            await self.feed(happened.CallStarted(self._clock.now(), command.run, command.batch, command.call))
-            if not self._wanted(command):
-                return None
+        if body.commit_first and not await self._begin(command):
+            return None
         self._tell(ToolStarted(self.thread, command.run, asker, call.id, call.tool, call.arguments))
         if body.tool.timeout is not None and command.ticket is None:
             self._start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
@@ -509,10 +543,20 @@ class Driver:
             logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
             return calls.Result("", {}, in_doubt=True)
         try:
-            returned = await self._run(body.bound)
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
+            return calls.finished(body, await self._run(body.bound))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
             return calls.failed(error)
-        return calls.finished(body, returned)
+
+    async def _begin(self, command: RunBody) -> bool:
+        """Commit that the body starts; return False if it is not to start (E1)."""
+        while not self._closing:
+            if await self.feed(happened.CallStarted(self._clock.now(), command.run, command.batch, command.call)):
+                return self._outstanding(command.key)
+            await self._clock.sleep(FOLLOW)  # another process drives the thread; it leaves the body to us
+            await self.catch_up()
+            if not self._outstanding(command.key):
+                return False
+        return False
 
     async def _timeout(self, command: RunBody, seconds: float) -> None:
         """Answer the call pending when its own time is up; its body goes on for a ticket (D2)."""
@@ -520,41 +564,81 @@ class Driver:
         where = (self._clock.now(), command.run, command.batch, command.call)
         await self.feed(happened.CallDone(*where, "", ran=False, pending="running"))
 
-    def _wanted(self, command: RunBody) -> bool:
+    def _outstanding(self, key: Key) -> bool:
         assert self.state is not None
-        return any(one.key == command.key for one in todo(self.state))
+        return any(command.key == key for command in todo(self.state))
 
     async def _run(self, bound: Bound | BoundProbe) -> object:
-        if bound.is_async:
+        if not bound.is_async:
+            loop = asyncio.get_running_loop()
+            run = functools.partial(_carried, bound.run)
+            return await loop.run_in_executor(self._tools, contextvars.copy_context().run, run)
+        try:
             return await bound.run()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._tools, contextvars.copy_context().run, bound.run)
+        except asyncio.CancelledError as error:
+            if _told_to_end():
+                raise
+            raise RuntimeError("the body was cancelled by something it waited for") from error
 
     @staticmethod
     def _on_loop(report: Callable[[str, float | None], None]) -> Callable[[str, float | None], None]:
         loop = asyncio.get_running_loop()
+        home = threading.get_ident()
 
         def told_on_loop(text: str, fraction: float | None) -> None:
-            loop.call_soon_threadsafe(report, text, fraction)
+            if threading.get_ident() == home:
+                report(text, fraction)  # at once, so that it is told before the end of the call
+            else:
+                loop.call_soon_threadsafe(report, text, fraction)
 
         return told_on_loop
 
     async def _deliver(self, command: RunBody, result: calls.Result) -> None:
         """Bring the outcome to its batch, or to the inbox if a ticket has taken the call over (D2)."""
-        async with self._door:
-            assert self.state is not None
-            if self._lock is not None and calls.open_in_batch(self.state, command):
-                await self._feed((calls.done(self._flow, self.state, command, result, self._clock.now()),))
-                return
-            await self.catch_up()
-            ticket = calls.ticket_of(self.state, command)
-            if ticket is not None:
-                await self._store.call(
-                    self._store.store.post,
-                    self.thread,
-                    "resolved",
-                    calls.late(ticket, result),
-                    at=self._clock.now(),
-                    key=f"body:{command.run}/{command.batch}/{command.call}",
-                )
-        await self.wake()
+        try:
+            settled = await self._whole(self._delivered(command, result))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a verdict that fails is a failure of the call
+            settled = await self._whole(self._delivered(command, calls.failed(error)))
+        if not settled:
+            await self.wake()
+
+    async def _delivered(self, command: RunBody, result: calls.Result) -> bool:
+        assert self.state is not None
+        if self._lock is not None and calls.open_in_batch(self.state, command):
+            await self._feed((calls.done(self._flow, self.state, command, result, self._clock.now()),))
+            return True
+        await self._catch_up()
+        ticket = calls.ticket_of(self.state, command)
+        if ticket is not None:
+            # The ticket stays open while the result waits for the lock: its body is not to run again.
+            self._elsewhere.add(command.key)
+            await self._store.call(
+                self._store.store.post,
+                self.thread,
+                "resolved",
+                calls.late(ticket, result),
+                at=self._clock.now(),
+                key=_result_key(command.run, command.batch, command.call),
+            )
+        return False
+
+
+def _result_key(run: int, batch: int, call: str) -> str:
+    """Return the key under which a body posts its result."""
+    return f"body:{run}/{batch}/{call}"
+
+
+def _told_to_end() -> bool:
+    """Return whether the running task is being cancelled, and not only something it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _carried(run: Callable[[], object]) -> object:
+    """Call a body on a worker thread; some exceptions mean something else to the future that carries them."""
+    try:
+        return run()
+    except (StopIteration, asyncio.CancelledError, concurrent.futures.CancelledError) as error:
+        raise RuntimeError(f"the body raised {type(error).__name__}") from error

@@ -13,14 +13,13 @@
     │   ├── ThreadBusy              ``while_running="reject"`` and the thread is busy
     │   ├── ThreadClosed            the flow reached its end; the thread takes no more messages
     │   ├── ThreadUnknown           no such thread in this store
-    │   ├── ThreadElsewhere         another process drives the thread
     │   ├── ThreadsClosed           the Threads object was closed
     │   ├── KeyReused               an idempotency key came back with other content
     │   ├── TicketClosed            the ticket was decided before; carries the first decision
-    │   ├── EditRefused             an edit would unset what the active assistant needs
     │   ├── ConfigurationError      an option, path or combination that cannot work
     │   └── IllegalEvent            the core was told of something that cannot have happened
     ├── RunFailed                   the backend or a limit ended the turn without a reply
+    ├── ScriptMismatch              a scripted conversation did not go by its script (also an AssertionError)
     └── StoreError                  the journal could not be kept
         ├── StoreBehind             another writer appended first: load again
         └── StoreVersion            the file was written by another version; it is left untouched
@@ -191,23 +190,13 @@ class ThreadUnknown(CallRefused):
         self.thread = thread
 
 
-class ThreadElsewhere(CallRefused):
-    """Another process drives the thread, and did not answer in time.
-
-    Attributes:
-        thread: the thread's id.
-    """
-
-    def __init__(self, thread: str) -> None:
-        super().__init__(f"thread {thread} is driven by another process; what you sent waits in its inbox")
-        self.thread = thread
-
-
 class ThreadsClosed(CallRefused):
     """The `Threads` object was closed; what was committed before goes on when the store is opened again."""
 
     def __init__(self) -> None:
-        super().__init__("these Threads were closed; make new ones on the same store, what was sent before is kept there")
+        super().__init__(
+            "these Threads were closed; make new ones on the same store; what was sent is kept"
+        )
 
 
 class KeyReused(CallRefused):
@@ -236,20 +225,6 @@ class TicketClosed(CallRefused):
         super().__init__(f"ticket {ticket} of thread {thread} is not open; `handoff threads show {thread}` lists them")
         self.thread = thread
         self.ticket = ticket
-
-
-class EditRefused(CallRefused):
-    """A metadata edit was refused.
-
-    Attributes:
-        thread: the thread's id.
-        reason: why.
-    """
-
-    def __init__(self, thread: str, reason: str) -> None:
-        super().__init__(f"the edit of thread {thread} was refused: {reason}")
-        self.thread = thread
-        self.reason = reason
 
 
 class ConfigurationError(CallRefused):
@@ -287,6 +262,18 @@ class RunFailed(HandoffError):
         self.thread = thread
         self.status = status
         self.reason = reason
+
+
+class ScriptMismatch(HandoffError, AssertionError):
+    """The conversation did not go by the script.
+
+    Attributes:
+        problems: one sentence for each thing that differed.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 class StoreError(HandoffError):

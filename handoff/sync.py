@@ -7,7 +7,9 @@ asynchronous twin there. Close it (or use `with`): the loop thread ends then.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, Self, TypeVar
 
@@ -17,6 +19,7 @@ from handoff.backends.base import Backend
 from handoff.clock import Clock
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
+from handoff.errors import ConfigurationError, ThreadsClosed
 from handoff.events import ThreadEvent
 from handoff.flow import Flow
 from handoff.metadata import Deps
@@ -40,9 +43,11 @@ class Threads(Generic[M]):
         clock: Clock | None = None,
     ) -> None:
         self._loop = asyncio.new_event_loop()
-        self._loop_thread = threading.Thread(target=self._loop.run_forever, name="handoff loop", daemon=True)
+        self._loop_thread = threading.Thread(target=_serve, args=(self._loop,), name="handoff loop", daemon=True)
         self._loop_thread.start()
+        self._entry = threading.RLock()
         self._closed = False
+        self._ended = False
 
         async def make() -> asynchronous.Threads[M]:
             made = asynchronous.Threads(flow, deps=deps, backend=backend, store=store, clock=clock)
@@ -60,12 +65,34 @@ class Threads(Generic[M]):
         Args:
             work: the coroutine.
         """
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._entry:
+            if self._ended:
+                work.close()
+                raise ThreadsClosed
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if threading.current_thread() is self._loop_thread:
+            # Only a body or a guard that runs there can come here, and would wait for itself.
+            future.cancel()
+            raise ConfigurationError("the blocking Threads were used from their own loop: an async tool cannot wait so")
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise ThreadsClosed from None  # the loop ended before the work did
         except KeyboardInterrupt:
             future.cancel()
             raise
+
+    def run_later(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine on the loop thread without waiting; after the close it is dropped.
+
+        Args:
+            work: the coroutine.
+        """
+        with self._entry:
+            if self._ended:
+                work.close()
+            else:
+                asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -77,18 +104,25 @@ class Threads(Generic[M]):
 
     def close(self) -> None:
         """Stop driving, let running bodies finish, and end the loop thread. A second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._entry:
+            if self._closed:
+                return
+            self._closed = True
         try:
             self.run(self._threads.close())
         finally:
             self._end()
 
     def _end(self) -> None:
+        with self._entry:
+            self._ended = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._loop_thread.join()
-        self._loop.close()
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        if not getattr(self, "_closed", True) and self._loop.is_running():
+            _warn(f"unclosed {type(self).__module__}.{type(self).__name__}: use `with`", ResourceWarning, source=self)
+            self._loop.call_soon_threadsafe(self._loop.stop)
 
     @property
     def flow(self) -> Flow[M, Any]:
@@ -178,7 +212,8 @@ class Thread(Generic[M]):
                 except StopAsyncIteration:
                     return
         finally:
-            self._threads.run(events.aclose())
+            # An iteration that was left early may end anywhere, also on the loop thread or after the close.
+            self._threads.run_later(events.aclose())
 
     def post(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """As `handoff.Thread.post`."""
@@ -218,6 +253,23 @@ class Thread(Generic[M]):
 
     def __repr__(self) -> str:
         return repr(self._thread)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, then end what still runs on it, so that nothing is left pending."""
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_wound_up())
+    finally:
+        loop.close()
+
+
+async def _wound_up() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 async def _next(step: Callable[[], Any]) -> Any:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Self, TypeAlias, cast
+from typing import Any, Generic, Literal, ParamSpec, Self, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from typing_extensions import TypeVar
@@ -27,8 +28,17 @@ from handoff.core.codec import dump, load
 from handoff.core.events import EditDenied, Edited, Event, Resolved, ThreadOpened
 from handoff.core.items import Item
 from handoff.core.state import JSON, Phase, State, Ticket
-from handoff.driver import Driver
-from handoff.errors import ConfigurationError, HandoffError, KeyReused, StoreBehind, ThreadUnknown, TicketClosed
+from handoff.driver import FOLLOW, Driver
+from handoff.errors import (
+    ConfigurationError,
+    HandoffError,
+    KeyReused,
+    StoreBehind,
+    StoreError,
+    ThreadsClosed,
+    ThreadUnknown,
+    TicketClosed,
+)
 from handoff.events import ThreadEvent
 from handoff.flow import Flow
 from handoff.ledger import summary_of
@@ -40,6 +50,10 @@ from handoff.store.memory import MemoryStore
 from handoff.versions import fitted
 
 M = TypeVar("M", bound=Metadata, default=Metadata)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("handoff")
 
 WhileRunning: TypeAlias = Literal["queue", "steer", "interrupt", "reject"]
 
@@ -47,8 +61,10 @@ WhileRunning: TypeAlias = Literal["queue", "steer", "interrupt", "reject"]
 KEPT = 256
 #: How many synchronous tools may run at once.
 WORKERS = 64
-#: Seconds between two looks at a thread that another process drives.
-FOLLOW = 0.05
+#: Seconds between two looks at a silence that has ended and cannot be acted on.
+PAUSE = 10.0
+#: Seconds the sweeper sleeps at most.
+HORIZON = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +125,13 @@ class Threads(Generic[M]):
         self._observers: dict[str, list[Callable[[State, Event, State], None]]] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self._rearmed = asyncio.Event()
+        #: When the sweeper will look next, Unix seconds.
+        self._next_look = 0.0
+        #: What senders wait for, by thread.
+        self._waiting: dict[str, list[asyncio.Future[Any]]] = {}
+        #: Work that nobody waits for.
+        self._left: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     @property
     def store(self) -> Store:
@@ -125,13 +148,20 @@ class Threads(Generic[M]):
         await self.close()
 
     async def close(self) -> None:
-        """Stop driving, let running bodies finish, and close backend and store. A second call does nothing."""
+        """Stop driving, let running bodies finish, and close backend and store. A second call does nothing.
+
+        Whoever still waits for an answer gets `ThreadsClosed`; what was sent stays in the store.
+        """
+        if self._closed:
+            return
+        self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
-            self._sweeper = None
-        for driver in list(self._drivers.values()):
-            await driver.close()
+        for thread in list(self._waiting):
+            self._fail(thread, ThreadsClosed())
+        await asyncio.gather(*self._left, return_exceptions=True)
+        await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
         self._drivers.clear()
         self._tools.shutdown()
         try:
@@ -152,7 +182,7 @@ class Threads(Generic[M]):
             FlowChanged: if the stored thread does not fit the flow as it is now.
         """
         name = self.clock.new_id() if thread is None else thread
-        if await self._access.call(self.store.summary, name) is None:
+        if await self.call(self.store.summary, name) is None:
             await self._create(name, metadata)
         return await self._load(name)
 
@@ -166,22 +196,33 @@ class Threads(Generic[M]):
             ThreadUnknown: if the store has no such thread.
             FlowChanged: if it does not fit the flow as it is now.
         """
-        if await self._access.call(self.store.summary, thread) is None:
+        if await self.call(self.store.summary, thread) is None:
             raise ThreadUnknown(thread)
         return await self._load(thread)
 
     async def summaries(self) -> list[tuple[str, Summary]]:
         """Return (id, summary) of the flow's threads, the latest first."""
-        found = await self._access.call(self.store.threads)
+        found = await self.call(self.store.threads)
         return [(name, summary) for name, summary in found if summary.flow == self.flow.name]
 
     async def recover(self) -> list[str]:
-        """Finish what a crash interrupted, on every thread that nobody drives; return their ids."""
+        """Finish what a crash interrupted, on every thread that nobody drives; return their ids.
+
+        A thread that does not fit the flow any more is logged and left as it is.
+        """
         mine = {name for name, _ in await self.summaries()}
-        found = [name for name in await self._access.call(self.store.outstanding) if name in mine]
-        for name in found:
-            await (await self._load(name)).wake()
-        return found
+        found = [name for name in await self.call(self.store.outstanding) if name in mine]
+        return [name for name in found if await self._woke(name)]
+
+    async def _woke(self, name: str) -> bool:
+        """Load a thread and do what is outstanding; return whether that was possible here."""
+        try:
+            return await (await self._load(name)).wake()
+        except ThreadsClosed:
+            raise
+        except Exception:
+            logger.exception("thread %s cannot be driven", name)
+            return False
 
     async def _create(self, name: str, metadata: M | None) -> None:
         now = self.clock.now()
@@ -192,7 +233,7 @@ class Threads(Generic[M]):
         state, _ = receive(None, opened)
         commit = Commit(0, [dump(opened)], (), None, summary_of(self.flow, state, now))
         with contextlib.suppress(StoreBehind):  # somebody else made it at the same moment
-            await self._access.call(self.store.append, name, commit)
+            await self.call(self.store.append, name, commit)
 
     async def _load(self, name: str) -> Thread[M]:
         driver = self.driver(name)
@@ -200,22 +241,30 @@ class Threads(Generic[M]):
         assert driver.state is not None
         migrated = fitted(self.flow, driver.state, self.clock.now())
         found = self._known.get(name) or Thread(self, name, driver.state)
+        found.state = driver.state
         self._known[name] = found
         if migrated is not None:
             await driver.feed(migrated)
-        elif driver.state.locked or driver.state.tickets or await self._access.call(self.store.inbox, name):
+            return found
+        rows = await self.call(self.store.inbox, name)
+        if rows or driver.state.locked or driver.state.tickets:
             await driver.wake()
         return found
 
     # -- what the parts share ------------------------------------------------------------------------------------------
 
-    @property
-    def access(self) -> StoreAccess:
-        """The store as coroutines call it."""
-        return self._access
+    async def call(self, method: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a method of the store and return what it returns."""
+        self._require_open()
+        return await self._access.call(method, *args, **kwargs)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ThreadsClosed
 
     def driver(self, thread: str) -> Driver:
         """Return the thread's driver, made if need be; the least recently used resting ones are dropped."""
+        self._require_open()
         found = self._drivers.get(thread)
         if found is None:
             found = Driver(
@@ -228,13 +277,15 @@ class Threads(Generic[M]):
                 tools=self._tools,
                 tell=lambda event: self._tell(thread, event),
                 observe=lambda before, event, after: self._observe(thread, before, event, after),
-                woken=lambda at: self._woken(thread, at),
+                woken=self._woken,
+                broken=lambda error: self._fail(thread, error),
             )
             self._drivers[thread] = found
         self._drivers.move_to_end(thread)
         if len(self._drivers) > KEPT:
             for name, driver in list(self._drivers.items())[:-KEPT]:
-                if not driver.busy and name != thread:
+                watched = name in self._observers or name in self._watchers
+                if not driver.busy and not watched and name != thread:
                     del self._drivers[name]
         return found
 
@@ -249,59 +300,100 @@ class Threads(Generic[M]):
         for observer in list(self._observers.get(thread, ())):
             observer(before, event, after)
 
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do it though nobody waits for it.
+
+        Args:
+            work: what to do; its failure is logged.
+        """
+        task = asyncio.create_task(work)
+        self._left.add(task)
+        task.add_done_callback(self._left_ended)
+
+    def _left_ended(self, task: asyncio.Task[Any]) -> None:
+        self._left.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("work that nobody waited for failed", exc_info=task.exception())
+
+    def _fail(self, thread: str, error: HandoffError) -> None:
+        for waiting in self._waiting.get(thread, ()):
+            if not waiting.done():
+                waiting.set_result(error)
+
     @contextlib.contextmanager
-    def watching(self, thread: str, watcher: Callable[[ThreadEvent], None]) -> Any:
+    def awaiting(self, thread: str, answer: asyncio.Future[Any]) -> Generator[None]:
+        """Let the answer be an error if the thread cannot go on here, while the block lasts."""
+        with _joined(self._waiting, thread, answer):
+            yield
+
+    @contextlib.contextmanager
+    def watching(self, thread: str, watcher: Callable[[ThreadEvent], None]) -> Generator[None]:
         """Call `watcher` with every event of the thread in this process, while the block lasts."""
         with _joined(self._watchers, thread, watcher):
             yield
 
     @contextlib.contextmanager
-    def observing(self, thread: str, observer: Callable[[State, Event, State], None]) -> Any:
+    def observing(self, thread: str, observer: Callable[[State, Event, State], None]) -> Generator[None]:
         """Call `observer` with every journaled event of the thread seen here, while the block lasts."""
         with _joined(self._observers, thread, observer):
             yield
 
     # -- silences ------------------------------------------------------------------------------------------------------
 
-    def _woken(self, thread: str, at: float | None) -> None:
-        del thread
-        if at is not None:
+    def _woken(self, at: float | None) -> None:
+        if at is not None and at < self._next_look:
             self._rearmed.set()
 
     async def _sweep_for_ever(self) -> None:
-        horizon = 3600.0
         while True:
             self._rearmed.clear()
-            now = self.clock.now()
-            timers = await self._access.call(self.store.timers, now + horizon)
-            wait = max(0.0, timers[0][1] - now) if timers else horizon
-            if wait > 0:
-                sleep = asyncio.ensure_future(self.clock.sleep(wait))
-                rearmed = asyncio.ensure_future(self._rearmed.wait())
+            self._next_look = float("inf")  # a silence that begins from here on is seen below, or wakes us
+            wait = await self._swept()
+            self._next_look = self.clock.now() + wait
+            sleep = asyncio.ensure_future(self.clock.sleep(wait))
+            rearmed = asyncio.ensure_future(self._rearmed.wait())
+            try:
                 await asyncio.wait({sleep, rearmed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
                 for one in (sleep, rearmed):
                     one.cancel()
+                await asyncio.gather(sleep, rearmed, return_exceptions=True)
+
+    async def _swept(self) -> float:
+        """Sweep, and return the seconds until the next silence of this flow ends."""
+        try:
             await self.sweep()
+            now = self.clock.now()
+            timers = await self.call(self.store.timers, now + HORIZON)
+            mine = {name for name, _ in await self.summaries()} if timers else set[str]()
+            ends = [at for name, at in timers if name in mine]
+        except StoreError:
+            logger.exception("silences could not be looked at")
+            return PAUSE
+        if not ends:
+            return HORIZON
+        return ends[0] - now if ends[0] > now else PAUSE
 
     async def sweep(self) -> list[str]:
         """Act on the silences that have ended by now; return the threads they ended on (D5)."""
-        mine = {name for name, _ in await self.summaries()}
-        due = [name for name, _ in await self._access.call(self.store.timers, self.clock.now()) if name in mine]
-        for name in due:
-            driver = self.driver(name)
-            await driver.catch_up()
-            state = driver.state
-            if state is None or state.phase is not Phase.REST:
-                continue
-            data = {"stimuli": state.stimuli, "timed": state.timed}
-            key = f"timer:{state.stimuli}:{state.timed}"
-            await self._access.call(self.store.post, name, "timer", data, at=self.clock.now(), key=key)
-            await driver.wake()
-        return due
+        timers = await self.call(self.store.timers, self.clock.now())
+        mine = {name for name, _ in await self.summaries()} if timers else set[str]()
+        return [name for name, _ in timers if name in mine and await self._silence_ended(name)]
+
+    async def _silence_ended(self, name: str) -> bool:
+        driver = self.driver(name)
+        await driver.catch_up()
+        state = driver.state
+        if state is None or state.phase is not Phase.REST:
+            return False
+        data = {"stimuli": state.stimuli, "timed": state.timed}
+        key = f"timer:{state.stimuli}:{state.timed}"
+        await self.call(self.store.post, name, "timer", data, at=self.clock.now(), key=key)
+        return await self._woke(name)
 
 
 @contextlib.contextmanager
-def _joined(table: dict[str, list[Any]], name: str, member: Any) -> Any:
+def _joined(table: dict[str, list[Any]], name: str, member: Any) -> Generator[None]:
     table.setdefault(name, []).append(member)
     try:
         yield
@@ -358,9 +450,16 @@ class Thread(Generic[M]):
 
     async def transcript(self) -> tuple[Item, ...]:
         """Return what was said and done, in order, with what still waits to be sent."""
+        driver = await self._caught_up()
+        return (*driver.transcript, *self.state.due)
+
+    async def _caught_up(self) -> Driver:
+        """Return the thread's driver, having seen what others have done."""
         driver = self._threads.driver(self.id)
         await driver.catch_up()
-        return (*driver.transcript, *self.state.due)
+        assert driver.state is not None
+        self.state = driver.state
+        return driver
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -411,6 +510,7 @@ class Thread(Generic[M]):
                     await following
                 finally:
                     following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
 
     async def post(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """Send a message and return as soon as it is committed; the arguments and errors are those of `send`."""
@@ -435,28 +535,37 @@ class Thread(Generic[M]):
             if collector.answer is not None and not answer.done():
                 answer.set_result(collector.answer)
 
-        with self._threads.observing(self.id, observe):
+        with self._threads.observing(self.id, observe), self._threads.awaiting(self.id, answer):
+            driver = await self._caught_up()
             receipt = await self._post_message(text, while_running, message)
             if receipt.repeated:
-                await self._replay(observe)
+                collector = await self._replayed(driver, message)
+                if collector.answer is not None and not answer.done():
+                    answer.set_result(collector.answer)
             yield answer
 
-    async def _replay(self, observe: Callable[[State, Event, State], None]) -> None:
-        """Show the whole journal to an observer that came late."""
+    async def _replayed(self, driver: Driver, message: str) -> Collector:
+        """Return a collector that has seen all the driver has: the message is older than this sender."""
+        collector = Collector(message)
         state: State | None = None
-        for record in await self._threads.access.call(self._threads.store.journal, self.id, 0):
-            event = load(record.data)
-            after, _ = receive(state, event)
-            if state is not None:
-                observe(state, event, after)
-            state = after
+        seq = 0
+        while seq < driver.seq:
+            for record in await self._threads.call(self._threads.store.journal, self.id, seq):
+                if record.seq > driver.seq:
+                    break  # the driver shows it when it gets there
+                event = load(record.data)
+                after, _ = receive(state, event)
+                if state is not None:
+                    collector.see(state, event, after)
+                state, seq = after, record.seq
+        return collector
 
-    async def _follow(self, answer: _Answer) -> Reply:
+    async def _follow(self, answer: asyncio.Future[R | HandoffError]) -> R:
         """Drive the thread, or watch whoever drives it, until the answer is there."""
-        driver = self._threads.driver(self.id)
         while not answer.done():
+            driver = self._threads.driver(self.id)
             if await driver.wake():
-                found = await answer
+                await answer
                 break
             await driver.catch_up()
             if not answer.done():
@@ -468,28 +577,22 @@ class Thread(Generic[M]):
 
     async def cancel(self) -> None:
         """Stop the active run and return when it has ended; if none is active, nothing happens (C1)."""
+        await self._caught_up()
         run = self.state.run
         if run is None:
             return
-        ended = asyncio.Event()
+        ended: asyncio.Future[HandoffError | None] = asyncio.get_running_loop().create_future()
 
         def observe(before: State, event: Event, after: State) -> None:
             del before, event
-            if after.run is None or after.run.number != run.number:
-                ended.set()
+            if (after.run is None or after.run.number != run.number) and not ended.done():
+                ended.set_result(None)
 
-        with self._threads.observing(self.id, observe):
+        with self._threads.observing(self.id, observe), self._threads.awaiting(self.id, ended):
             await self._post("stop", {"run": run.number, "cause": "cancel"}, key=f"cancel:{run.number}")
-            driver = self._threads.driver(self.id)
-            while not ended.is_set():
-                if await driver.wake():
-                    if driver.state is None or driver.state.run is None or driver.state.run.number != run.number:
-                        break
-                    await ended.wait()
-                else:
-                    await driver.catch_up()
-                    if not ended.is_set():
-                        await self._threads.clock.sleep(FOLLOW)
+            await self._caught_up()
+            if self.state.run is not None and self.state.run.number == run.number:
+                await self._follow(ended)
 
     async def wake(self) -> bool:
         """Do what is outstanding, if nobody else drives the thread; return whether this process drives it."""
@@ -507,10 +610,17 @@ class Thread(Generic[M]):
         Args:
             fields: the fields and their new values; None unsets one.
         """
-        from pydantic_core import to_jsonable_python  # noqa: PLC0415 - beside its only use
+        from pydantic_core import (  # noqa: PLC0415 - beside its only use
+            PydanticSerializationError,
+            to_jsonable_python,
+        )
 
+        try:
+            patch = to_jsonable_python(fields)
+        except PydanticSerializationError as error:
+            return EditReceipt(applied=False, reason=str(error))
         name = self._threads.clock.new_id()
-        judged: asyncio.Future[EditReceipt] = asyncio.get_running_loop().create_future()
+        judged: asyncio.Future[EditReceipt | HandoffError] = asyncio.get_running_loop().create_future()
 
         def observe(before: State, event: Event, after: State) -> None:
             del before, after
@@ -519,16 +629,13 @@ class Thread(Generic[M]):
             if isinstance(event, EditDenied) and event.id == name and not judged.done():
                 judged.set_result(EditReceipt(applied=False, reason=event.reason))
 
-        with self._threads.observing(self.id, observe):
-            await self._post("edit", {"id": name, "patch": to_jsonable_python(fields)}, key=f"edit:{name}")
-            driver = self._threads.driver(self.id)
-            while not judged.done():
-                if await driver.wake():
-                    return await judged
-                await driver.catch_up()
-                if not judged.done():
-                    await self._threads.clock.sleep(FOLLOW)
-            return judged.result()
+        with self._threads.observing(self.id, observe), self._threads.awaiting(self.id, judged):
+            await self._caught_up()
+            try:
+                await self._post("edit", {"id": name, "patch": patch}, key=f"edit:{name}")
+            except ConfigurationError as error:  # no store can keep it
+                return EditReceipt(applied=False, reason=str(error))
+            return await self._follow(judged)
 
     async def approve(self, ticket: str, *, by: str = "") -> Decision:
         """Let a call that waits for approval run; its result comes as a message.
@@ -581,6 +688,7 @@ class Thread(Generic[M]):
         Raises:
             TicketClosed: if it is not open, or still waits for approval.
         """
+        await self._caught_up()
         found = self.state.ticket(ticket)
         if found is None or found.stage == "approval":
             raise TicketClosed(self.id, ticket)
@@ -590,6 +698,7 @@ class Thread(Generic[M]):
         return Decision(ticket, "result", by)
 
     async def _decide(self, ticket: str, data: Mapping[str, JSON]) -> Decision:
+        await self._caught_up()
         found = self.state.ticket(ticket)
         first = await self._first_decision(ticket)
         if first is not None:
@@ -607,10 +716,10 @@ class Thread(Generic[M]):
 
     async def _first_decision(self, ticket: str) -> Decision | None:
         store = self._threads.store
-        for row in await self._threads.access.call(store.inbox, self.id):
+        for row in await self._threads.call(store.inbox, self.id):
             if row.kind == "resolved" and row.data["ticket"] == ticket and row.data["outcome"] != "result":
                 return Decision(ticket, row.data["outcome"], row.data.get("by", ""))
-        for record in await self._threads.access.call(store.journal, self.id, 0):
+        for record in await self._threads.call(store.journal, self.id, 0):
             if record.data["type"] == "Resolved" and record.data["ticket"] == ticket:
                 event = cast("Resolved", load(record.data))
                 if event.outcome in {"approved", "refused"}:
@@ -618,15 +727,20 @@ class Thread(Generic[M]):
         return None
 
     async def _post(self, kind: RowKind, data: Mapping[str, Any], *, key: str, reject: bool = False) -> Receipt:
-        return await self._threads.access.call(
-            self._threads.store.post,
-            self.id,
-            kind,
-            data,
-            at=self._threads.clock.now(),
-            key=key,
-            reject_if_busy=reject,
-        )
+        try:
+            return await self._threads.call(
+                self._threads.store.post,
+                self.id,
+                kind,
+                data,
+                at=self._threads.clock.now(),
+                key=key,
+                reject_if_busy=reject,
+            )
+        except asyncio.CancelledError:
+            # The row may be committed all the same, and then nobody else sees to it.
+            self._threads.later(self.wake())
+            raise
 
     def __repr__(self) -> str:
         return f"<thread {self.id} at {self.state.assistant}>"

@@ -8,29 +8,33 @@ from a `Judge`, which is asked here and never inside a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from handoff.core import receive
 from handoff.core.bounds import start_refusal
 from handoff.core.events import (
+    CallStarted,
     Drained,
     EditDenied,
     Edited,
     Event,
+    GraceReached,
     MessageAccepted,
     MessageRefused,
     Moved,
     Resolved,
     RowIgnored,
+    RunEnded,
     RunStarted,
     StartRefused,
     StopRequested,
     TimerPassed,
 )
+from handoff.core.items import UserMessage
 from handoff.core.stale import stale
-from handoff.core.state import JSON, Mode, Move, Phase, State, Ticket
+from handoff.core.state import JSON, Mode, Move, Phase, Progress, State, Ticket
 from handoff.errors import InstructionsError
 from handoff.store.base import InboxRow
 
@@ -116,8 +120,9 @@ class Advance:
 class _Log:
     """The events of one append as they are decided."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, running: Collection[tuple[int, int, str]]) -> None:
         self.state = state
+        self._running = running
         self.events: list[Event] = []
         self.before: list[State] = []
         self.consumed: list[int] = []
@@ -134,6 +139,21 @@ class _Log:
         if stale(self.state, event):
             self.ignored += 1
             return
+        if isinstance(event, StopRequested | GraceReached | RunEnded):
+            self._commit_starts(event.at)
+        self._append(event)
+
+    def _commit_starts(self, at: float) -> None:
+        """Before a batch is settled at once, commit what runs uncommitted as started: it becomes a ticket (E1, B6)."""
+        run = self.state.run
+        for entry in () if run is None or run.batch is None else run.batch.entries:
+            assert run is not None
+            assert run.batch is not None
+            key = (run.number, run.batch.number, entry.call.id)
+            if entry.progress is Progress.READY and key in self._running:
+                self._append(CallStarted(at, *key))
+
+    def _append(self, event: Event) -> None:
         state, _ = receive(self.state, event)
         self.before.append(self.state)
         self.events.append(event)
@@ -141,7 +161,13 @@ class _Log:
 
 
 def advance(
-    state: State, facts: Sequence[Event], rows: Sequence[InboxRow], judge: Judge, *, at: float
+    state: State,
+    facts: Sequence[Event],
+    rows: Sequence[InboxRow],
+    judge: Judge,
+    *,
+    at: float,
+    running: Collection[tuple[int, int, str]] = (),
 ) -> Advance | None:
     """Decide the next append; None if there is nothing to append.
 
@@ -151,11 +177,12 @@ def advance(
         rows: the rows that wait, in commit order.
         judge: the flow's verdicts.
         at: the time now, Unix seconds.
+        running: (run, batch, call id) of bodies that run although they are not committed as started: idempotent ones.
 
     Raises:
         IllegalEvent: if a fact cannot have happened.
     """
-    log = _Log(state)
+    log = _Log(state, running)
     boundary = False
     for fact in facts:
         before = log.state.run
@@ -210,7 +237,15 @@ def _drain(log: _Log, waiting: Sequence[InboxRow], judge: Judge, at: float) -> N
     if log.state.wants:
         log.add(_start(log.state, judge, at))
     elif log.state.phase is Phase.OPEN:
+        _refuse_uncarried(log, at)
         log.add(Drained(at))
+
+
+def _refuse_uncarried(log: _Log, at: float) -> None:
+    """Where this drain closed the thread, refuse the messages no run has carried: none will (L7)."""
+    for item in log.state.due if log.state.closed else ():
+        if isinstance(item, UserMessage):
+            log.add(MessageRefused(at, item.id))
 
 
 def _start(state: State, judge: Judge, at: float) -> RunStarted | StartRefused:

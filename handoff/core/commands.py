@@ -75,9 +75,14 @@ class RunBody:
     ticket: str | None = None
 
     @property
+    def place(self) -> tuple[int, int, str]:
+        """Which call of the thread it is."""
+        return (self.run, self.batch, self.call)
+
+    @property
     def key(self) -> Key:
         """The same in the batch and for the ticket: the body goes on while its batch settles."""
-        return ("body", self.run, self.batch, self.call)
+        return ("body", *self.place)
 
 
 Command: TypeAlias = SendRequest | WatchRun | ReadBack | CancelRun | RunBody

@@ -80,7 +80,7 @@ class MessageAccepted:
 
 @dataclass(frozen=True, slots=True)
 class MessageRefused:
-    """A user message reached a closed thread."""
+    """A user message reached a closed thread, or waited for a run when the thread was closed."""
 
     at: float
     #: Id of the message.

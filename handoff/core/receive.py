@@ -154,8 +154,7 @@ def _message(state: State, event: happened.MessageAccepted) -> State:
     _demand(not state.closed, event, "the thread is closed")
     run = state.run
     if run is not None:
-        at_boundary = run.batch is None and run.unacknowledged and run.request > 1 and run.stop is None
-        _demand(run.mode.steer and at_boundary, event, "a run is active, and this is no batch boundary it can join at")
+        _demand(run.joinable, event, "a run is active, and this is no batch boundary it can join at")
     else:
         state = replace(state, phase=Phase.OPEN, wants=True)
     return replace(
@@ -172,7 +171,9 @@ def _message(state: State, event: happened.MessageAccepted) -> State:
 def _message_refused(state: State, event: happened.MessageRefused) -> State:
     _demand(not state.locked, event, "a run is active")
     _demand(state.closed, event, "the thread is not closed")
-    return replace(state, phase=Phase.OPEN)
+    due = tuple(item for item in state.due if not (isinstance(item, UserMessage) and item.id == event.id))
+    unanswered = tuple(one for one in state.unanswered if one != event.id)
+    return replace(state, phase=Phase.OPEN, due=due, unanswered=unanswered)
 
 
 def _resolved(state: State, event: happened.Resolved) -> State:

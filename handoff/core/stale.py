@@ -63,7 +63,7 @@ def _unasked(run: Run, event: Event) -> bool:
         case happened.RequestAbsent():
             return closed or not run.doubt
         case happened.CallsRequested():
-            return closed or run.batch is not None or run.doubt
+            return closed or run.batches >= run.request or run.doubt
         case _:
             return False
 

@@ -155,6 +155,12 @@ class Run:
     #: Why it is to stop, if it is.
     stop: StopCause | None = None
 
+    @property
+    def joinable(self) -> bool:
+        """Whether user messages may ride with its next request: at a batch boundary, with nothing committed (L5)."""
+        boundary = self.batch is None and self.unacknowledged and self.request > 1
+        return self.mode.steer and boundary and self.stop is None and self.move is None
+
 
 TicketStage: TypeAlias = Literal["approval", "approved", "running", "waiting", "in_doubt"]
 

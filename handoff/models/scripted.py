@@ -15,24 +15,12 @@ from pydantic_core import to_jsonable_python
 from handoff.assistants import Assistant
 from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Spoken
-from handoff.errors import HandoffError
+from handoff.errors import ScriptMismatch
 from handoff.guards import name_of
 from handoff.models.base import Answer
 
 Step: TypeAlias = str | Asked | tuple[Asked, ...] | Answer | BaseException
 """A turn: a reply, a call, a batch of calls, an answer with both, or an exception, with which the request fails."""
-
-
-class ScriptMismatch(HandoffError, AssertionError):
-    """The conversation did not go by the script.
-
-    Attributes:
-        problems: one sentence for each thing that differed.
-    """
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 def call(tool: Callable[..., Any] | str, *, raw: str | None = None, **arguments: Any) -> Asked:

@@ -1,0 +1,13 @@
+"""What tests of a flow need: `Talk`, in which the test plays the model, and `ManualClock` for tests of `Threads`.
+
+A talk has no event loop, so `freezegun.freeze_time` works on it as it is. Under asyncio the loop must keep its own
+time, or every sleep hangs: `freeze_time(..., real_asyncio=True)`, then `frozen.tick(...)` and `await threads.sweep()`.
+A `ManualClock` needs no freezegun: `Threads(..., clock=clock)`, then `await clock.advance(seconds)`.
+"""
+
+from handoff.models import Answer, call
+from handoff.testing.clock import ManualClock
+from handoff.testing.story import TalkMismatch
+from handoff.testing.talk import Talk
+
+__all__ = ["Answer", "ManualClock", "Talk", "TalkMismatch", "call"]

@@ -1,0 +1,349 @@
+"""One thread under way without an event loop: what `handoff.driver` does, in the caller's own time.
+
+Every change goes through `feed`, as there. What is then outstanding is done at once, one thing after the other, until
+only the model is waited for, or a body that the test holds. A crash forgets all but the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handoff import calls
+from handoff.assistants import Assistant
+from handoff.backends.base import OfferedTool, Prompt
+from handoff.clock import Clock
+from handoff.core import events as happened
+from handoff.core import receive, todo
+from handoff.core.codec import dump, load
+from handoff.core.commands import CancelRun, Command, Key, ReadBack, RunBody, SendRequest
+from handoff.core.events import Event
+from handoff.core.items import Item
+from handoff.core.state import Mode, Progress, State
+from handoff.core.status import Status
+from handoff.core.transcript import stored_by
+from handoff.effects import Bound, BoundProbe
+from handoff.events import ThreadEvent, ToolProgress, ToolStarted
+from handoff.flow import Flow
+from handoff.judge import FlowJudge
+from handoff.ledger import ledger_rows, summary_of, ticket_rows
+from handoff.metadata import Deps, Metadata
+from handoff.store.base import Commit, Receipt, RowKind, Store
+from handoff.testing.loop import PrivateLoop
+from handoff.turn import advance
+
+#: What the embedded backend can do.
+MODE = Mode(swap=True, carry=False, steer=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A body that has started and does not finish before the test says so."""
+
+    #: Which one.
+    command: RunBody
+    #: The body, bound to what it was started with.
+    body: calls.Body
+    #: Unix time in seconds it was started.
+    at: float
+
+
+class InlineDriver:
+    """The thread, its model played by whoever feeds it.
+
+    Args:
+        thread: its id.
+        flow: the declaration, frozen.
+        deps: what the process lends.
+        store: where the thread lives.
+        clock: the time.
+        tell: called with what is never journaled: tool starts and progress.
+        observe: called with every journaled event, and the thread before and after it.
+    """
+
+    def __init__(
+        self,
+        thread: str,
+        *,
+        flow: Flow[Any, Any],
+        deps: Deps | None,
+        store: Store,
+        clock: Clock,
+        tell: Callable[[ThreadEvent], None],
+        observe: Callable[[State, Event, State], None],
+    ) -> None:
+        self.thread = thread
+        self.transcript: list[Item] = []
+        #: The latest request: what the model was given last.
+        self.prompt: Prompt | None = None
+        #: How many requests have been made.
+        self.requests = 0
+        #: Bodies that do not finish by themselves, the earliest first.
+        self.held: dict[Key, Held] = {}
+        #: Says whether a body that starts is to be held.
+        self.holds: Callable[[calls.Body], bool] = lambda _: False
+        #: Where asynchronous bodies run.
+        self.loop = PrivateLoop()
+        self._flow = flow
+        self._deps = deps
+        self._store = store
+        self._clock = clock
+        self._tell = tell
+        self._observe = observe
+        self._judge = FlowJudge(flow, MODE)
+        self._state: State | None = None
+        self._seq = 0
+        self._started: happened.RunStarted | None = None
+        self._asked: Key | None = None
+
+    # -- the thread as journaled ---------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The thread as a value."""
+        assert self._state is not None
+        return self._state
+
+    @property
+    def started(self) -> happened.RunStarted | None:
+        """How the latest run was started."""
+        return self._started
+
+    def open(self, metadata: Metadata) -> None:
+        """Make the thread.
+
+        Args:
+            metadata: what it starts with.
+        """
+        now = self._clock.now()
+        flow = self._flow
+        facts = flow.dump(metadata)
+        opened = happened.ThreadOpened(now, self.thread, flow.name, flow.version, flow.initial.name, facts, flow.limits)
+        state, _ = receive(None, opened)
+        self._store.append(self.thread, Commit(0, [dump(opened)], (), None, summary_of(flow, state, now)))
+        self._load()
+
+    def crash(self) -> None:
+        """Forget everything, load the thread from its journal, and go on, as a new process would (E2)."""
+        self.held.clear()
+        self._load()
+        lost = self._lost()
+        recovered = happened.Recovered(self._clock.now(), lost)
+        self.feed(*([recovered] if lost or self.state.run is not None else []))
+
+    def _load(self) -> None:
+        self._state, self._seq, self._started, self._asked, self.prompt = None, 0, None, None, None
+        self.transcript = []
+        for record in self._store.journal(self.thread):
+            self._apply(load(record.data))
+
+    def _apply(self, event: Event) -> None:
+        before = self._state
+        self._state, _ = receive(before, event)
+        if before is not None:
+            self.transcript.extend(stored_by(before, event))
+        if isinstance(event, happened.RunStarted):
+            self._started = event
+        self._seq += 1
+
+    def _lost(self) -> tuple[tuple[int, int, str], ...]:
+        """Return the started bodies that nobody runs any more, and whose outcome has not been posted."""
+        state = self.state
+        started = [(one.run, one.batch, one.call.id) for one in state.tickets if one.stage == "running"]
+        run = state.run
+        if run is not None and run.batch is not None:
+            entries = run.batch.entries
+            started += [(run.number, run.batch.number, e.call.id) for e in entries if e.progress is Progress.STARTED]
+        posted = self._posted()
+        return tuple(key for key in started if _row_key(key) not in posted)
+
+    # -- the one door --------------------------------------------------------------------------------------------------
+
+    def post(self, kind: RowKind, data: Mapping[str, Any], key: str, *, reject: bool = False) -> Receipt:
+        """Commit a row to the inbox, and let it act as far as it may.
+
+        Args:
+            kind: what it is.
+            data: its content.
+            key: its idempotency key.
+            reject: whether it is refused while the thread is busy.
+
+        Raises:
+            CallRefused: see `Store.post`.
+        """
+        now = self._clock.now()
+        receipt = self._store.post(self.thread, kind, data, at=now, key=key, reject_if_busy=reject)
+        self.feed()
+        return receipt
+
+    def feed(self, *facts: Event) -> None:
+        """Commit what has happened, with all that follows from it, and do what is then outstanding.
+
+        Args:
+            facts: what has happened to the run; none to let the rows of the inbox in.
+        """
+        self._commit(*facts)
+        while (command := self._next()) is not None:
+            self._execute(command)
+
+    def _commit(self, *facts: Event) -> None:
+        before = self.state
+        now = self._clock.now()
+        running = [held.command.place for held in self.held.values()]
+        decided = advance(before, facts, self._store.inbox(self.thread), self._judge, at=now, running=running)
+        if decided is None:
+            return
+        commit = Commit(
+            expect=self._seq,
+            events=[dump(event) for event in decided.events],
+            consumed=decided.consumed,
+            last_row=decided.last_row,
+            summary=summary_of(self._flow, decided.state, now),
+            ledger=ledger_rows(before, decided),
+            tickets=ticket_rows(before, decided.state),
+        )
+        self._store.append(self.thread, commit)
+        for event in decided.events:
+            earlier = self.state
+            self._apply(event)
+            self._observe(earlier, event, self.state)
+
+    # -- what is outstanding -------------------------------------------------------------------------------------------
+
+    def _next(self) -> Command | None:
+        """Return what can be done now, or None if only the model or a held body is waited for."""
+        for command in todo(self.state):
+            if isinstance(command, RunBody):
+                run_already = _row_key((command.run, command.batch, command.call)) in self._posted()
+                if command.key not in self.held and not run_already:
+                    return command
+            elif isinstance(command, ReadBack | CancelRun) or command.key != self._asked:
+                return command
+        return None
+
+    def _execute(self, command: Command) -> None:
+        now = self._clock.now()
+        match command:
+            case RunBody():
+                self._start(command)
+            case ReadBack():
+                # As the embedded backend: what was asked before a crash is not there.
+                self._commit(happened.RequestAbsent(now, command.run, command.request))
+            case CancelRun():
+                self._commit(happened.RunEnded(now, command.run, command.request, Status.CANCELLED))
+            case SendRequest():
+                self._asked = command.key
+                self.requests += 1
+                self.prompt = self._prompt()
+            case _:
+                raise AssertionError(f"no server keeps this run, and there is nothing to {type(command).__name__}")
+
+    def _prompt(self) -> Prompt:
+        started, state = self._started, self.state
+        assert started is not None
+        assistant: Assistant[Any] = self._flow.assistants[started.assistant]
+        tools = self._flow.tools_of(assistant.name).values()
+        offered = tuple(
+            OfferedTool(tool.name, tool.description, tool.schema, tool.strict)
+            for tool in tools
+            if tool.name in started.tools
+        )
+        options = {
+            "model": assistant.model,
+            "temperature": assistant.options.temperature,
+            "tool_choice": assistant.options.tool_choice,
+            "max_output_tokens": assistant.options.max_output_tokens,
+        }
+        return Prompt(
+            assistant.name,
+            started.instructions,
+            offered,
+            tuple(self.transcript),
+            state.due,
+            {name: value for name, value in options.items() if value is not None},
+        )
+
+    # -- bodies --------------------------------------------------------------------------------------------------------
+
+    def finish(self, held: Held) -> None:
+        """Run a held body to its end and bring its outcome to its batch, or to the inbox.
+
+        Args:
+            held: one of `held`.
+        """
+        outcome = self.outcome(held)
+        self.held.pop(held.command.key, None)
+        self._deliver(held.command, outcome)
+        self.feed()
+
+    def outcome(self, held: Held) -> calls.Result:
+        """Run a held body to its end and return what came of it, without committing it.
+
+        Args:
+            held: one of `held`.
+
+        Raises:
+            ConfigurationError: it is asynchronous, and a loop is running here.
+        """
+        if held.body.bound.is_async:
+            self.loop.require()  # the test's own mistake, which is no failure of the tool
+        try:
+            return calls.finished(held.body, self._run(held.body.bound))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
+            return calls.failed(error)
+
+    def _start(self, command: RunBody) -> None:
+        call, asker, _ = calls.asked(self.state, command)
+        now = self._clock.now()
+
+        def report(text: str, fraction: float | None) -> None:
+            self._tell(ToolProgress(self.thread, command.run, call.id, call.tool, text, fraction))
+
+        body = calls.prepare(self._flow, self.state, command, self._deps, report, at=now)
+        if isinstance(body, calls.Result):
+            self._deliver(command, body)
+            return
+        if body.commit_first:
+            self._commit(happened.CallStarted(now, command.run, command.batch, command.call))
+        self._tell(ToolStarted(self.thread, command.run, asker, call.id, call.tool, call.arguments))
+        self.held[command.key] = held = Held(command, body, now)
+        found = self._probed(body)
+        if found is None and self.holds(body):
+            return
+        result = self.outcome(held) if found is None else found
+        self.held.pop(command.key, None)
+        self._deliver(command, result)
+
+    def _probed(self, body: calls.Body) -> calls.Result | None:
+        """Ask the probe of a body that a crash has lost; None if there is none, or the call did not happen."""
+        if body.probe is None:
+            return None
+        try:
+            found = body.probe.finish(self._run(body.probe))
+        except Exception:  # noqa: BLE001 - a probe that fails has not said what happened
+            return calls.Result("", {}, in_doubt=True)
+        return None if found is None else calls.finished(body, found)
+
+    def _run(self, bound: Bound | BoundProbe) -> object:
+        return self.loop.run(bound.run()) if bound.is_async else bound.run()
+
+    def _deliver(self, command: RunBody, result: calls.Result) -> None:
+        if calls.open_in_batch(self.state, command):
+            self._commit(calls.done(self._flow, self.state, command, result, self._clock.now()))
+            return
+        ticket = calls.ticket_of(self.state, command)
+        if ticket is not None:
+            key = _row_key((command.run, command.batch, command.call))
+            row = calls.late(ticket, result)
+            self._store.post(self.thread, "resolved", row, at=self._clock.now(), key=key)
+            self._commit()
+
+    def _posted(self) -> set[str | None]:
+        """Return the keys of outcomes that wait in the inbox."""
+        return {row.key for row in self._store.inbox(self.thread) if row.kind == "resolved"}
+
+
+def _row_key(key: tuple[int, int, str]) -> str:
+    run, batch, call = key
+    return f"body:{run}/{batch}/{call}"

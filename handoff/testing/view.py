@@ -1,0 +1,222 @@
+"""What a talk shows: the thread, what its model is given, and the failure of a step that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic
+
+from handoff.assistants import Assistant, M
+from handoff.backends.base import Prompt
+from handoff.core import events as happened
+from handoff.core.events import Event
+from handoff.core.items import Item, Output
+from handoff.core.state import Run, State, Ticket
+from handoff.core.status import Status
+from handoff.events import ThreadEvent, told
+from handoff.flow import Flow
+from handoff.guards import name_of
+from handoff.metadata import Deps
+from handoff.store.memory import MemoryStore
+from handoff.testing.clock import OffsetClock
+from handoff.testing.driver import InlineDriver
+from handoff.testing.story import Story, TalkMismatch, fields_of
+from handoff.threads import EditReceipt
+from handoff.tools import Tool
+
+#: Id of the thread of a talk.
+THREAD = "talk"
+
+
+class View(Generic[M]):
+    """One thread of a flow, to be looked at.
+
+    Args:
+        flow: the declaration; frozen from here on.
+        deps: an instance of the flow's Deps class, if it has one.
+        metadata: what the thread starts with.
+
+    Attributes:
+        flow: the declaration.
+        store: where the thread lives.
+        events: all that the thread has told whoever watches it, text deltas excepted.
+        edits: what came of each edit so far, in order.
+    """
+
+    def __init__(self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None) -> None:
+        flow.freeze()
+        flow.require_deps(deps)
+        self.flow = flow
+        self.store = MemoryStore()
+        self.events: list[ThreadEvent] = []
+        self.edits: list[EditReceipt] = []
+        self._clock = OffsetClock()
+        self._story = Story()
+        self._driver = InlineDriver(
+            THREAD,
+            flow=flow,
+            deps=deps,
+            store=self.store,
+            clock=self._clock,
+            tell=self.events.append,
+            observe=self._observe,
+        )
+        self._driver.open(flow.metadata() if metadata is None else metadata)
+
+    def _observe(self, before: State, event: Event, after: State) -> None:
+        self.events.extend(told(before, event, after))
+        self._story.tell(before, event, after)
+        if isinstance(event, happened.Edited):
+            self.edits.append(EditReceipt(applied=True))
+        if isinstance(event, happened.EditDenied):
+            self.edits.append(EditReceipt(applied=False, reason=event.reason))
+
+    # -- the thread ----------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The thread as a value; see `handoff.core.state.State`."""
+        return self._driver.state
+
+    @property
+    def assistant(self) -> Assistant[M]:
+        """The active assistant; `Flow.end` once the thread is closed."""
+        return self.flow.end if self.state.closed else self.flow.assistants[self.state.assistant]
+
+    @property
+    def metadata(self) -> M:
+        """A copy of the metadata."""
+        return self.flow.metadata_from(self.state.metadata)
+
+    @property
+    def status(self) -> str:
+        """`rest`, `closed`, or the status of the active run."""
+        if self.state.run is not None:
+            return str(self.state.run.status)
+        return "closed" if self.state.closed else "rest"
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """The calls that outlive their batch and are not decided."""
+        return self.state.tickets
+
+    @property
+    def transcript(self) -> tuple[Item, ...]:
+        """What was said and done, in order, with what still waits to be sent. `str(talk)` is the same to be read."""
+        return (*self._driver.transcript, *self.state.due)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs of the latest batch, in the order of its calls; empty text for a call that is still open."""
+        run = self.state.run
+        if run is not None and run.batch is not None:
+            return tuple(entry.output for entry in run.batch.entries)
+        found = [item for item in self.transcript if isinstance(item, Output)]
+        latest = max(((one.run, one.batch) for one in found), default=None)
+        return tuple(one.text for one in found if (one.run, one.batch) == latest)
+
+    # -- what the model is given ---------------------------------------------------------------------------------------
+
+    @property
+    def instructions(self) -> str:
+        """What the flow and the active assistant declare, rendered: as its run was given it, else as it would be now.
+
+        The lines that tell an assistant who speaks here follow them in `prompt.instructions`. Empty once the thread is
+        closed.
+
+        Raises:
+            InstructionsError: they cannot be rendered now.
+        """
+        if self.state.closed:
+            return ""
+        started = self._driver.started
+        if self.state.run is not None and started is not None:
+            lines = self.flow.attribution(started.assistant, self.state.previous, self.state.trigger)
+            return started.instructions.removesuffix(lines).rstrip("\n")
+        return self.flow.instructions_of(self.state.assistant, self.metadata)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Names of the tools the active assistant may call: as its run was started with, else as it would be now."""
+        if self.state.closed:
+            return ()
+        started = self._driver.started
+        if self.state.run is not None and started is not None:
+            return started.tools
+        metadata = self.metadata
+        tools = self.flow.tools_of(self.state.assistant).values()
+        return tuple(tool.name for tool in tools if tool.unavailable(metadata) is None)
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """All that the model was given at the latest request; None before the first one, or the first after a crash."""
+        return self._driver.prompt
+
+    @property
+    def model_calls(self) -> int:
+        """How many requests were made to the model, answered or not."""
+        return self._driver.requests
+
+    def _mismatch(self, step: str, problem: str) -> TalkMismatch:
+        return TalkMismatch(step, problem, str(self._story), self._now())
+
+    def _stands(self) -> str:
+        return self._rests() if self.state.run is None else self._waits(self.state.run)
+
+    def _waits(self, run: Run) -> str:
+        if run.batch is None:
+            return f"run {run.number} of {run.assistant} waits for the model"
+        opened = ", ".join(entry.call.tool for entry in run.batch.entries if not entry.settled)
+        return f"run {run.number} of {run.assistant} waits for {opened}, not for the model"
+
+    def _rests(self) -> str:
+        state, ended = self.state, self.state.ended
+        if state.closed:
+            return "the thread is closed"
+        if ended is None or ended is Status.COMPLETED:
+            return f"the thread rests at {state.assistant}"
+        because = f": {state.reason}" if state.reason else ""
+        return f"the thread rests at {state.assistant}, as the last turn ended {ended}{because}"
+
+    def _held_names(self) -> str:
+        return ", ".join(held.body.tool.name for held in self._driver.held.values())
+
+    def _now(self) -> str:
+        """Return where the conversation stands."""
+        state = self.state
+        offered = ", ".join(
+            f"{name}({', '.join(self.flow.tools_of(state.assistant)[name].schema['properties'])})"
+            for name in self.offered
+        )
+        metadata = fields_of({name: value for name, value in state.metadata.items() if value is not None})
+        waiting = "; ".join(waiting_row(row.kind, row.data) for row in self.store.inbox(THREAD))
+        tickets = ", ".join(f"{one.id} of {one.call.tool} ({one.stage})" for one in state.tickets)
+        lines = {
+            "Now": self._stands(),
+            "Offered": offered or "no tools",
+            "Metadata": metadata,
+            "Held": self._held_names(),
+            "Tickets": tickets,
+            "Inbox": waiting,
+        }
+        return "\n".join(f"{name + ':':<10}{text}" for name, text in lines.items() if text)
+
+    def __str__(self) -> str:
+        return f"{self._story}\n\n{self._now()}".lstrip("\n")
+
+    def __repr__(self) -> str:
+        return f"<talk with {self.flow.name}: {self._stands()}>"
+
+
+def is_named(tool: Tool, named: Callable[..., Any] | str) -> bool:
+    """Return whether the tool is the one a test names by function or name."""
+    return tool.name == named if isinstance(named, str) else tool.function is named
+
+
+def tool_name(tool: Callable[..., Any] | str) -> str:
+    """Return the name of a tool a test gives as function or name."""
+    return tool if isinstance(tool, str) else name_of(tool)
+
+
+def waiting_row(kind: str, data: Mapping[str, Any]) -> str:
+    """Return a row of the inbox as a person reads it."""
+    return f"user {data['text']!r} ({data['policy']})" if kind == "message" else kind
