@@ -252,7 +252,7 @@ def settled_by(
         ticket: the ticket of the call.
         output: what the model is told.
         happened: whether the call took effect; its arguments named in `sets` are stored then, and its transition may be
-            taken.
+            taken, unless its body was to set a field that is still unset.
         by: who says so.
     """
     result = Result(output, {}, ran=happened)
@@ -260,8 +260,13 @@ def settled_by(
         command = RunBody(ticket.run, ticket.batch, ticket.call.id, ticket.id)
         body = prepare(flow, state, command, None, lambda _text, _fraction: None, at=0.0)
         if isinstance(body, Body):
-            finishing = finished(body, output)
-            result = finishing if finishing.ran else result
+            try:
+                outcome = body.bound.finish(output)
+            except EffectRefused:
+                # What only the body could have assigned is missing: without it the transition would lead into nothing.
+                result = replace(result, ran=False)
+            else:
+                result = Result(outcome.output, dict(outcome.patch), outcome.go, ran=True)
     return {**late(ticket, result), "by": by}
 
 

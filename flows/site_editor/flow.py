@@ -22,7 +22,7 @@ from flows.site_editor.front_matter import SettingName
 from flows.site_editor.pages import SUFFIX, Digest, PageId, Pages, candidates, digest
 from handoff import Flow, FromMetadata, Metadata, ToolError
 
-LayoutName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=60)]
+LayoutName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,60}$")]
 """The name of a layout, such as ``wide``."""
 
 SILENCE = timedelta(minutes=10)

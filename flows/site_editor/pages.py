@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from handoff import Deps, ToolError
 
-PageId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(/[a-z0-9-]+)*$", max_length=200)]
+PageId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(/[a-z0-9-]+)*$")]
 """A page's path without ``.md``, such as ``blog/first-loaf``."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
