@@ -1,0 +1,5 @@
+"""`python -m handoff.cli` is `handoff`."""
+
+from handoff.cli import main
+
+main()

@@ -1,0 +1,240 @@
+"""The commands and their options. What they do stands in the modules beside this one, loaded when a command runs."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Typer reads annotations at run time, and `--help` must stay quick: nothing else is imported here.
+
+Chosen = Annotated[
+    str, typer.Argument(metavar="FLOW", help="module[:name], a path to a .py file, or an installed name")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="initial metadata; JSON or text")]
+Dep = Annotated[list[str] | None, typer.Option("--dep", metavar="KEY=VALUE", help="what the flow's tools borrow")]
+ThreadId = Annotated[str | None, typer.Option("--thread", metavar="ID", help="the thread; a new one if left out")]
+StoreFile = Annotated[Path | None, typer.Option("--store", metavar="FILE", dir_okay=False, help="keep threads in FILE")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line")]
+Named = Annotated[str, typer.Argument(metavar="ID", help="THREAD/TICKET, or THREAD if one ticket can be meant")]
+Kept = Annotated[Path, typer.Option("--store", metavar="FILE", exists=True, dir_okay=False, help="the file of threads")]
+By = Annotated[str, typer.Option("--by", metavar="WHO", help="who decides")]
+Driving = Annotated[str | None, typer.Option("--flow", metavar="FLOW", help="act on it at once, with this flow")]
+Output = Annotated[str, typer.Option("--output", metavar="TEXT", help="the result, as the model reads it")]
+
+
+class Format(Enum):
+    """How a report is written."""
+
+    TEXT = "text"  #: for people
+    JSON = "json"  #: one object per flow
+    GITHUB = "github"  #: annotations of a pull request
+
+
+class Form(Enum):
+    """How a picture is written."""
+
+    MERMAID = "mermaid"  #: as GitHub draws it
+    DOT = "dot"  #: for Graphviz
+    SVG = "svg"  #: drawn by Graphviz
+    TEXT = "text"  #: a table for people
+    JSON = "json"  #: the table itself
+
+
+app = typer.Typer(
+    name="handoff",
+    help="Conversations as state machines: one thread, many assistants, and a declared way from one to the next.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 the flow failed, 2 usage, 3 backend or configuration, 130 interrupted.",
+)
+threads = typer.Typer(
+    help="Look into a store, and decide about its tickets.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(threads, name="threads")
+
+
+@app.command()
+def chat(
+    flow: Chosen,
+    metadata: Set = None,
+    dep: Dep = None,
+    thread: ThreadId = None,
+    store: StoreFile = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", metavar="FILE", help="one user message a line; # begins a comment")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Talk to a flow: at the terminal, or one message a line from a script or a pipe."""
+    from handoff.cli import talking  # noqa: PLC0415 - loaded when it runs
+
+    options = talking.Options(flow, metadata or [], dep or [], thread, store, json)
+    raise typer.Exit(talking.chat(options, script))
+
+
+@app.command()
+def run(
+    flow: Chosen,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="the user's message")],
+    metadata: Set = None,
+    dep: Dep = None,
+    thread: ThreadId = None,
+    store: StoreFile = None,
+    json: Json = False,
+) -> None:
+    """Send one message and show what comes of it."""
+    from handoff.cli import talking  # noqa: PLC0415 - loaded when it runs
+
+    options = talking.Options(flow, metadata or [], dep or [], thread, store, json)
+    raise typer.Exit(talking.run_once(options, text))
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", file_okay=False, help="keep the edited site in DIR")
+    ] = None,
+) -> None:
+    """Watch the site editor at work on a copy of the sample site."""
+    from handoff.cli import demo as demonstration  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(demonstration.demo(directory))
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option("--host", help="the address to listen on; off loopback a token is needed")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="the port; 0 for any that is free")] = 8089,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODULE:OBJECT", help="who answers")] = None,
+    faults: Annotated[str, typer.Option("--faults", metavar="LIST", help="what goes wrong: 429=0.1,slow=0.5,…")] = "",
+    expire: Annotated[float, typer.Option("--expire", metavar="SECONDS", help="when a run expires")] = 600.0,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="HANDOFF_SANDBOX_TOKEN", help="the only API key that is taken")
+    ] = None,
+    webhook: Annotated[
+        str | None, typer.Option("--webhook", metavar="URL", help="who is told of background responses")
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option("--webhook-secret", envvar="HANDOFF_SANDBOX_WEBHOOK_SECRET", help="what signs that")
+    ] = None,
+) -> None:
+    """Serve OpenAI's HTTP API locally: one that really locks, and fails as it is told to."""
+    from handoff.cli import sandbox as serving  # noqa: PLC0415 - loaded when it runs
+
+    options = serving.Options(host, port, model, faults, expire, token, webhook, secret)
+    raise typer.Exit(serving.sandbox(options))
+
+
+@app.command()
+def check(
+    flows: Annotated[
+        list[str], typer.Argument(metavar="FLOW...", help="module[:name], a path to a .py file, or an installed name")
+    ],
+    form: Annotated[Format, typer.Option("--format", help="how the report is written")] = Format.TEXT,
+    given: Annotated[
+        list[str] | None, typer.Option("--given", metavar="FIELD", help="metadata every thread is opened with")
+    ] = None,
+) -> None:
+    """Verify flows without running them: exit 0 if nothing is found, 1 if something is."""
+    from handoff.cli import checking  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(checking.check_flows(flows, given or [], form.value))
+
+
+@app.command()
+def graph(
+    flow: Chosen,
+    form: Annotated[Form, typer.Option("-f", "--format", help="how the picture is written")] = Form.MERMAID,
+    thread: Annotated[
+        str | None, typer.Option("--thread", metavar="ID", help="show where this thread is, and its way there")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", metavar="FILE", exists=True, dir_okay=False, help="the file it lives in")
+    ] = None,
+) -> None:
+    """Draw a flow, perhaps with the way one thread has come."""
+    from handoff.cli import graph as drawing  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(drawing.graph(flow, form.value, thread, store))
+
+
+@threads.command("ls")
+def list_threads(store: Kept, json: Json = False) -> None:
+    """List the threads of a store, the latest first."""
+    from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(stored.list_threads(store, json=json))
+
+
+@threads.command("show")
+def show_thread(
+    thread: Annotated[str, typer.Argument(metavar="ID", help="the thread")], store: Kept, json: Json = False
+) -> None:
+    """Show a thread: where it stands, what happened on it, and what waits."""
+    from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(stored.show_thread(store, thread, json=json))
+
+
+@threads.command()
+def approve(ticket: Named, store: Kept, by: By = "", flow: Driving = None, dep: Dep = None, json: Json = False) -> None:
+    """Let a call that waits for approval run."""
+    from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
+
+    order = stored.Order("approve", ticket, store, by=by, flow=flow, deps=dep or [], json=json)
+    raise typer.Exit(stored.carry_out(order))
+
+
+@threads.command()
+def refuse(
+    ticket: Named,
+    store: Kept,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, as the model reads it")] = "",
+    by: By = "",
+    flow: Driving = None,
+    dep: Dep = None,
+    json: Json = False,
+) -> None:
+    """Refuse a call that waits for approval; it never runs."""
+    from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
+
+    order = stored.Order("refuse", ticket, store, reason=reason, by=by, flow=flow, deps=dep or [], json=json)
+    raise typer.Exit(stored.carry_out(order))
+
+
+@threads.command()
+def resolve(
+    ticket: Named, store: Kept, output: Output, by: By = "", flow: Driving = None, dep: Dep = None, json: Json = False
+) -> None:
+    """Deliver the result of a call that waits for the world."""
+    from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
+
+    order = stored.Order("resolve", ticket, store, output=output, by=by, flow=flow, deps=dep or [], json=json)
+    raise typer.Exit(stored.carry_out(order))
+
+
+@threads.command()
+def settle(
+    ticket: Named,
+    store: Kept,
+    output: Output,
+    happened: Annotated[bool, typer.Option("--happened/--not-happened", help="whether the call took effect")] = True,
+    by: By = "",
+    flow: Driving = None,
+    dep: Dep = None,
+    json: Json = False,
+) -> None:
+    """Say what became of a call whose outcome is unknown."""
+    from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
+
+    order = stored.Order(
+        "settle", ticket, store, output=output, happened=happened, by=by, flow=flow, deps=dep or [], json=json
+    )
+    raise typer.Exit(stored.carry_out(order))

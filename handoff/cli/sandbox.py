@@ -1,0 +1,90 @@
+"""`handoff sandbox`: serves the sandbox until Ctrl-C, and says where."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from handoff import ConfigurationError, Model
+from handoff.cli.exits import Exit, UsageRefused
+from handoff.cli.loading import imported
+from handoff.cli.printing import notice
+from handoff.sandbox import Faults, Sandbox, Webhook, serve
+from handoff.sandbox.webhooks import over_http
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `sandbox` is given."""
+
+    host: str
+    port: int
+    #: `module:object`; None for the plain model.
+    model: str | None
+    #: As `Faults.read` takes them.
+    faults: str
+    #: Seconds after which a run expires.
+    expire: float
+    token: str | None
+    webhook: str | None
+    secret: str | None
+
+
+def sandbox(options: Options) -> Exit:
+    """Serve until Ctrl-C.
+
+    Args:
+        options: the command's options.
+
+    Raises:
+        UsageRefused: there is no such model object.
+        ConfigurationError: an option cannot work.
+    """
+    if (options.webhook is None) != (options.secret is None):
+        raise ConfigurationError("a webhook needs an address and a secret: give both, or neither")
+    serving = Sandbox(
+        None if options.model is None else load_model(options.model),
+        faults=Faults.read(options.faults),
+        expire=options.expire,
+        token=options.token,
+        webhook=Webhook(over_http(options.webhook), options.secret) if options.webhook and options.secret else None,
+    )
+    try:
+        serve(serving, host=options.host, port=options.port, started=_started)
+    except KeyboardInterrupt:  # raised again by the server once it has shut down
+        return Exit.INTERRUPTED
+    return Exit.DONE
+
+
+def load_model(named: str) -> Model:
+    """Return the model object of that name.
+
+    Args:
+        named: `module:object`; an object may be inside another, `module:one.other`.
+
+    Raises:
+        UsageRefused: there is none, or it answers nothing.
+    """
+    place, _, name = named.partition(":")
+    if not place or not name:
+        raise UsageRefused(f"{named!r} names no model object: write MODULE:OBJECT")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    found = imported(partial(importlib.import_module, place), place)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageRefused(f"{place} has no {name}: name a model object that it has")
+        found = getattr(found, part)
+    if isinstance(found, type) or not callable(getattr(found, "answer", None)):
+        raise UsageRefused(f"{named} is no model object: it must be an instance with a method answer(prompt)")
+    model: Model = found
+    return model
+
+
+def _started(base_url: str) -> None:
+    notice("Ctrl-C stops it. Nothing is kept.")
+    print(base_url, flush=True)  # noqa: T201 - for whoever starts it from a script

@@ -1,0 +1,330 @@
+"""Every proof whole, in turn: `python -m tests.campaign --minutes 60` writes what came of it to docs/proof.md.
+
+A proof is a name and a callable from (minutes, seed) to what it found. The finite ones run to their end, however long
+that takes; what is left of the time is shared by those that could go on for ever. Any failure makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "proof.md"
+WORKERS = 2
+#: Events of a random walk: all of them, and those with one seed.
+WALKED, STRIDE = 10**7, 10**5
+#: As many files as a sample would make would wear a disk; SIGKILL does not ask of disks.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - directories are made in it
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a proof has found."""
+
+    #: How much of what it looked at, by name.
+    counts: Mapping[str, int]
+    #: What came out wrong, one sentence each.
+    failures: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One proof."""
+
+    #: Its name in the table.
+    name: str
+    #: What it proves, in one sentence.
+    says: str
+    #: Runs it: from the minutes it may take, and the seed of all that is random.
+    run: Callable[[float, int], Found]
+    #: Whether it could go on for ever; else it runs to its end.
+    endless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    proof: str
+    found: Found
+    seed: int
+    seconds: float
+    at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+
+# -- the proofs, imported when they run --------------------------------------------------------------------------------
+
+
+def core_search(minutes: float, seed: int) -> Found:
+    """Search all families of the core."""
+    from tests.proof import OUTCOMES, run_all
+
+    del minutes, seed
+    reports = run_all(WORKERS)
+    reached = set[str]().union(*(one.reached for one in reports))
+    failures = [f"{one.family}: {one.violation}" for one in reports if one.violation is not None]
+    failures += [f"{one.family}: not searched whole" for one in reports if not one.whole]
+    failures += [f"never reached: {name}" for shown in OUTCOMES.values() for name, _ in shown if name not in reached]
+    counts = {"families": len(reports), "states": sum(one.states for one in reports)}
+    return Found({**counts, "edges": sum(one.edges for one in reports)}, failures)
+
+
+def completion_orders(minutes: float, seed: int) -> Found:
+    """Play every batch of up to three calls in every order."""
+    from tests.proof import check_orders, load
+
+    del minutes, seed
+    played = check_orders(load())
+    return Found({"batches": played.batches, "orders": played.paths})
+
+
+def mutants(minutes: float, seed: int) -> Found:
+    """Search the mutants of the core."""
+    from tests.proof import MUTANTS, run_mutant
+
+    del minutes, seed
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+        reports = list(pool.map(run_mutant, MUTANTS))
+    failures: list[str] = []
+    for mutant, report in zip(MUTANTS, reports, strict=True):
+        by = "nobody" if report.violation is None else report.violation.name
+        if by not in mutant.killed_by:
+            failures.append(f"{mutant.name}: caught by {by} instead of {' or '.join(mutant.killed_by)}")
+    return Found({"mutants": len(MUTANTS), "states": sum(one.states for one in reports)}, failures)
+
+
+def core_walk(minutes: float, seed: int) -> Found:
+    """Walk through the core at random, one seed after another, until the time is over or 10^7 events have happened."""
+    from tests.proof import Violation, walk
+
+    until = time.monotonic() + minutes * 60
+    counts = {"events": 0, "threads": 0, "runs": 0, "seeds": 0}
+    failures: list[str] = []
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+        while time.monotonic() < until and counts["events"] < WALKED and not failures:
+            seeds = range(seed + counts["seeds"], seed + counts["seeds"] + WORKERS)
+            for one, walking in [(one, pool.submit(walk, one, STRIDE)) for one in seeds]:
+                counts["seeds"] += 1
+                try:
+                    walked = walking.result()
+                except Violation as violation:
+                    failures.append(f"seed {one}: {violation}")
+                    continue
+                counts["events"] += walked.events
+                counts["threads"] += walked.threads
+                counts["runs"] += walked.runs
+    return Found(counts, failures)
+
+
+def kills(scenario: str) -> Callable[[float, int], Found]:
+    """Return the proof that kills a process at every point of a scenario."""
+
+    def run(minutes: float, seed: int) -> Found:
+        from tests.crash.proof import prove
+
+        del minutes
+        with tempfile.TemporaryDirectory(prefix="handoff-campaign-", dir=MEMORY) as directory:
+            counts = prove(scenario, Path(directory), again=100, seed=seed)
+        failures = list(counts.failures)
+        failures += [f"points of kind {kind} were not counted" for kind in counts.beyond]
+        if counts.seen != counts.killed:
+            failures.append(f"of {counts.seen} points, {counts.killed} were killed at")
+        shown = {f"{kind} points": number for kind, number in counts.killed.items()}
+        return Found({**shown, "killed twice": counts.killed_again}, failures)
+
+    return run
+
+
+def kills_at_random(minutes: float, seed: int) -> Found:
+    """Kill twice with one seed after another, until the time is over."""
+    from tests.crash.proof import prove
+    from tests.crash.scenarios import SCENARIOS
+
+    until = time.monotonic() + minutes * 60
+    counts = {"rounds": 0, "killed twice": 0}
+    failures: list[str] = []
+    while time.monotonic() < until and not failures:
+        for scenario in SCENARIOS:
+            with tempfile.TemporaryDirectory(prefix="handoff-campaign-", dir=MEMORY) as directory:
+                found = prove(scenario, Path(directory), sample=0, again=50, seed=seed + counts["rounds"])
+            counts["killed twice"] += found.killed_again
+            failures += found.failures
+        counts["rounds"] += 1
+    return Found(counts, failures)
+
+
+def hostile_input(minutes: float, seed: int) -> Found:
+    """Send all that is recorded of hostile input."""
+    return test_file("tests/test_hostile.py", minutes, seed)
+
+
+def test_file(path: str, minutes: float, seed: int) -> Found:
+    """Run a test file whole: what is a sample there is not one under HANDOFF_CAMPAIGN_MINUTES.
+
+    Args:
+        path: the file, from the root.
+        minutes: how long what is endless in it may take.
+        seed: of all that is random in it.
+    """
+    environment = {
+        **os.environ,
+        "HANDOFF_CAMPAIGN_MINUTES": str(minutes),
+        "HANDOFF_TEST_SEED": str(seed),
+        "HANDOFF_TEST_REQUIRE": "all",
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        report = Path(directory) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", path, f"--junitxml={report}"]
+        subprocess.run(command, cwd=ROOT, env=environment, check=False)
+        if not report.is_file():
+            return Found({"tests": 0}, [f"{path} did not run"])
+        suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest has just written it
+        assert suite is not None
+        cases = suite.findall("testcase")
+        wrong = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+        skipped = [case for case in cases if case.find("skipped") is not None]
+        counts = {"tests": len(cases)}
+        for recorded in suite.iter("property"):
+            name, value = recorded.get("name", ""), recorded.get("value", "")
+            if value.isdigit():
+                counts[name] = counts.get(name, 0) + int(value)
+    failures = [f"{path}: {case.get('name')}" for case in wrong]
+    failures += [f"{path}: {case.get('name')} was skipped" for case in skipped]
+    return Found(counts, failures if cases else [f"{path} holds no test"])
+
+
+PROOFS: tuple[Proof, ...] = (
+    Proof(
+        "core: exhaustive search",
+        "no world that a family can reach, crashes at every commit included, breaks an invariant of the core",
+        core_search,
+    ),
+    Proof(
+        "core: completion orders",
+        "one batch comes to one transcript in whatever order its bodies end",
+        completion_orders,
+    ),
+    Proof("core: mutants", "each mutant of the core is caught by the invariant that is there to catch it", mutants),
+    Proof(
+        "SIGKILL: the site editor",
+        "killed at any commit, in any body or model call, and while it recovers, a conversation comes out the same",
+        kills("site"),
+    ),
+    Proof(
+        "SIGKILL: the shop", "the same for a flow with parallel, probed, idempotent and approved calls", kills("shop")
+    ),
+    Proof(
+        "hostile input",
+        "malformed calls and naughty strings end every run in a terminal status and touch nothing",
+        hostile_input,
+    ),
+    Proof(
+        "core: random walk", "far beyond the size that can be searched, no invariant breaks", core_walk, endless=True
+    ),
+    Proof("SIGKILL: twice, at random", "nor with one seed after another", kills_at_random, endless=True),
+)
+
+
+# -- the campaign ------------------------------------------------------------------------------------------------------
+
+
+def campaign(proofs: Sequence[Proof], minutes: float, seed: int) -> list[Row]:
+    """Run the proofs: the finite ones whole, the others with what is left of the time.
+
+    Args:
+        proofs: which.
+        minutes: how long all of it should take.
+        seed: of all that is random.
+    """
+    until = time.monotonic() + minutes * 60
+    rows: list[Row] = []
+    ordered = sorted(proofs, key=lambda proof: proof.endless)
+    for place, proof in enumerate(ordered):
+        left = max(1.0, (until - time.monotonic()) / 60)
+        share = left / (len(ordered) - place) if proof.endless else left
+        print(f"== {proof.name}, seed {seed}", flush=True)
+        begun = time.monotonic()
+        try:
+            found = proof.run(share, seed)
+        except Exception as error:  # noqa: BLE001 - a proof that breaks has failed, and the others go on
+            found = Found({}, [f"{type(error).__name__}: {error}"])
+        rows.append(Row(proof.name, found, seed, time.monotonic() - begun))
+        print(f"   {_counts(found)}; {len(found.failures)} failures", flush=True)
+    return rows
+
+
+def page(rows: Sequence[Row], commit: str) -> str:
+    """Return docs/proof.md.
+
+    Args:
+        rows: what the proofs found.
+        commit: what they ran on.
+    """
+    lines = [
+        "# Proof",
+        "",
+        "The last run of `python -m tests.campaign`, which writes this page. The test suite runs every proof too: the",
+        "endless ones on a sample, with its seed printed.",
+        "",
+        f"Commit {commit}, Python {platform.python_version()}, {os.cpu_count()} cores.",
+        "",
+        "| date (UTC) | proof | counts | seed | seconds | failures |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.at:%Y-%m-%d %H:%M} | {row.proof} | {_counts(row.found)} | {row.seed} | {row.seconds:.0f} "
+        f"| {len(row.found.failures)} |"
+        for row in rows
+    ]
+    lines += ["", "## What each proves", ""]
+    lines += [f"- **{proof.name}**: {proof.says}." for proof in PROOFS if proof.name in {row.proof for row in rows}]
+    failures = [(row.proof, failure) for row in rows for failure in row.found.failures]
+    if failures:
+        lines += ["", "## Failures", ""]
+        lines += [f"- {proof}: {' '.join(failure.split())[:500]}" for proof, failure in failures]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(found: Found) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in found.counts.items()) or "nothing"
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    found = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    """Run the campaign and write its table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("--minutes", type=float, required=True, help="how long all of it should take")
+    parser.add_argument("--seed", type=int, default=None, help="of all that is random; by default a new one")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only proofs whose name holds TEXT; writes no page")
+    given = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
+    proofs = [proof for proof in PROOFS if given.only in proof.name]
+    rows = campaign(proofs, given.minutes, seed)
+    text = page(rows, _commit())
+    print(text)
+    if not given.only:
+        PAGE.write_text(text)
+    sys.exit(any(row.found.failures for row in rows) or not rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The campaign: finite proofs run whole, endless ones share the time, and a proof that breaks has failed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from tests.campaign import PROOFS, Found, Proof, Row, campaign, page, test_file
+
+# Pytest would take it for a test.
+run_file = test_file
+del test_file
+
+
+def test_the_endless_proofs_come_last_and_share_the_time() -> None:
+    """Two endless proofs in ten minutes get five each, after the finite one."""
+    given: list[tuple[str, int]] = []
+
+    def note(name: str) -> Proof:
+        def run(minutes: float, seed: int) -> Found:
+            given.append((name, round(minutes)))
+            return Found({"seed": seed})
+
+        return Proof(name, "", run, endless=name != "finite")
+
+    campaign([note("one"), note("finite"), note("two")], minutes=10, seed=7)
+
+    assert [("finite", 10), ("one", 5), ("two", 10)] == given
+
+
+def test_a_proof_that_breaks_has_failed_and_the_others_go_on() -> None:
+    """An exception is a failure of its proof only."""
+
+    def breaks(minutes: float, seed: int) -> Found:
+        raise ZeroDivisionError("no time")
+
+    rows = campaign(
+        [Proof("broken", "", breaks), Proof("whole", "", lambda _minutes, seed: Found({"seed": seed}))], 1, 7
+    )
+
+    assert [["ZeroDivisionError: no time"], []] == [list(row.found.failures) for row in rows]
+
+
+def test_the_page_holds_the_table() -> None:
+    """Each proof is a row with date, counts, seed and the number of failures; failures are listed below."""
+    at = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
+    rows = [
+        Row("search", Found({"states": 1234, "edges": 5}), 7, 61.6, at),
+        Row("kills", Found({}, ["a\nb"]), 7, 1, at),
+    ]
+
+    text = page(rows, "abc")
+
+    assert "Commit abc, Python" in text
+    assert "| 2026-03-01 12:30 | search | 1,234 states, 5 edges | 7 | 62 | 0 |" in text
+    assert "| 2026-03-01 12:30 | kills | nothing | 7 | 1 | 1 |" in text
+    assert "- kills: a b" in text
+
+
+def test_a_test_file_is_a_proof(tmp_path: Path) -> None:
+    """Its tests and what they record are counted; a test that fails or is skipped is a failure."""
+    file = tmp_path / "test_it.py"
+    file.write_text(
+        "import os, pytest\n"
+        "def test_good(record_property): record_property('events', int(os.environ['HANDOFF_TEST_SEED']))\n"
+        "def test_bad(): assert False\n"
+        "def test_left_out(): pytest.skip('no data')\n"
+    )
+
+    found = run_file(str(file), 1, 7)
+
+    assert {"tests": 3, "events": 7} == found.counts
+    assert [f"{file}: test_bad", f"{file}: test_left_out was skipped"] == found.failures
+
+
+def test_a_test_file_that_is_not_there_has_failed(tmp_path: Path) -> None:
+    """A proof cannot pass by being absent."""
+    found = run_file(str(tmp_path / "test_missing.py"), 1, 7)
+
+    assert 1 == len(found.failures)
+
+
+def test_the_names_of_proofs_are_unique() -> None:
+    """A row of the table belongs to one proof."""
+    names = [proof.name for proof in PROOFS]
+
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_the_page_says_what_each_proof_proves() -> None:
+    """Whoever reads the table finds below it a sentence for each proof."""
+    text = page([Row(proof.name, Found({}), 7, 1) for proof in PROOFS], "abc")
+
+    assert all(f"- **{proof.name}**: {proof.says}." in text for proof in PROOFS)
