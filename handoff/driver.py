@@ -355,6 +355,8 @@ class Driver:
         if error is not None:
             logger.error("work on thread %s failed: %s", self.thread, key, exc_info=error)
             self._broken(error if isinstance(error, HandoffError) else RunFailed(self.thread, "failed", repr(error)))
+        elif key[0] == "request" and self.driving and not task.cancelled():
+            self._reconcile()  # read back meanwhile and not found: it is to be made again
 
     def _execute(self, command: Command) -> Coroutine[Any, Any, None]:
         if isinstance(command, RunBody):

@@ -361,9 +361,9 @@ class Threads(Generic[M]):
 
     async def _swept(self) -> float:
         """Sweep, and return the seconds until the next silence of this flow ends."""
+        now = self.clock.now()
         try:
             await self.sweep()
-            now = self.clock.now()
             timers = await self.call(self.store.timers, now + HORIZON)
             mine = {name for name, _ in await self.summaries()} if timers else set[str]()
             ends = [at for name, at in timers if name in mine]
@@ -372,7 +372,7 @@ class Threads(Generic[M]):
             return PAUSE
         if not ends:
             return HORIZON
-        return ends[0] - now if ends[0] > now else PAUSE
+        return max(0.0, ends[0] - self.clock.now()) if ends[0] > now else PAUSE
 
     async def sweep(self) -> list[str]:
         """Act on the silences that have ended by now; return the threads they ended on (D5)."""
@@ -478,8 +478,9 @@ class Thread(Generic[M]):
             ThreadClosed: if the flow reached its end.
             KeyReused: if the key was used with other content.
         """
-        async with self._sent(text, while_running, key) as answer:
-            return await self._follow(answer)
+        with self._listening(key) as sender:
+            await self._hand_in(sender, text, while_running)
+            return await self._follow(sender.answer)
 
     async def stream(
         self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None
@@ -500,17 +501,17 @@ class Thread(Generic[M]):
             RunFailed: after the last event, if the turn ended without a reply; and the errors of `send`.
         """
         queue: asyncio.Queue[ThreadEvent | None] = asyncio.Queue()
-        with self._threads.watching(self.id, queue.put_nowait):
-            async with self._sent(text, while_running, key) as answer:
-                following = asyncio.create_task(self._follow(answer))
-                following.add_done_callback(lambda _: queue.put_nowait(None))
-                try:
-                    while (event := await queue.get()) is not None:
-                        yield event
-                    await following
-                finally:
-                    following.cancel()
-                    await asyncio.gather(following, return_exceptions=True)
+        with self._threads.watching(self.id, queue.put_nowait), self._listening(key) as sender:
+            await self._hand_in(sender, text, while_running)
+            following = asyncio.create_task(self._follow(sender.answer))
+            following.add_done_callback(lambda _: queue.put_nowait(None))
+            try:
+                while (event := await queue.get()) is not None:
+                    yield event
+                await following
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
 
     async def post(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """Send a message and return as soon as it is committed; the arguments and errors are those of `send`."""
@@ -524,25 +525,19 @@ class Thread(Generic[M]):
         data = {"id": key, "text": _clean(text), "policy": while_running}
         return await self._post("message", data, key=f"user:{key}", reject=while_running == "reject")
 
-    @contextlib.asynccontextmanager
-    async def _sent(self, text: str, while_running: WhileRunning, key: str | None) -> AsyncGenerator[_Answer]:
-        message = self._threads.clock.new_id() if key is None else key
-        collector = Collector(message)
-        answer: _Answer = asyncio.get_running_loop().create_future()
+    @contextlib.contextmanager
+    def _listening(self, key: str | None) -> Generator[_Sender]:
+        """Listen for the answer to a message that is about to be sent."""
+        sender = _Sender(self._threads.clock.new_id() if key is None else key)
+        with self._threads.observing(self.id, sender.observe), self._threads.awaiting(self.id, sender.answer):
+            yield sender
 
-        def observe(before: State, event: Event, after: State) -> None:
-            collector.see(before, event, after)
-            if collector.answer is not None and not answer.done():
-                answer.set_result(collector.answer)
-
-        with self._threads.observing(self.id, observe), self._threads.awaiting(self.id, answer):
-            driver = await self._caught_up()
-            receipt = await self._post_message(text, while_running, message)
-            if receipt.repeated:
-                collector = await self._replayed(driver, message)
-                if collector.answer is not None and not answer.done():
-                    answer.set_result(collector.answer)
-            yield answer
+    async def _hand_in(self, sender: _Sender, text: str, while_running: WhileRunning) -> None:
+        driver = await self._caught_up()
+        receipt = await self._post_message(text, while_running, sender.collector.message)
+        if receipt.repeated:
+            sender.collector = await self._replayed(driver, sender.collector.message)
+            sender.settle()
 
     async def _replayed(self, driver: Driver, message: str) -> Collector:
         """Return a collector that has seen all the driver has: the message is older than this sender."""
@@ -746,7 +741,20 @@ class Thread(Generic[M]):
         return f"<thread {self.id} at {self.state.assistant}>"
 
 
-_Answer: TypeAlias = "asyncio.Future[Reply | HandoffError]"
+class _Sender:
+    """Whoever waits for the answer to one message."""
+
+    def __init__(self, message: str) -> None:
+        self.collector = Collector(message)
+        self.answer: asyncio.Future[Reply | HandoffError] = asyncio.get_running_loop().create_future()
+
+    def observe(self, before: State, event: Event, after: State) -> None:
+        self.collector.see(before, event, after)
+        self.settle()
+
+    def settle(self) -> None:
+        if self.collector.answer is not None and not self.answer.done():
+            self.answer.set_result(self.collector.answer)
 
 
 def _clean(text: str) -> str:
