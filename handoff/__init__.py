@@ -9,6 +9,7 @@ from handoff.assistants import Assistant, Destination, Transition
 from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
 from handoff.core.state import Ticket
+from handoff.decisions import Decision
 from handoff.errors import (
     CallRefused,
     ConfigurationError,
@@ -48,7 +49,8 @@ from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
 from handoff.models import Answer, Model, RuleModel, ScriptedModel, call
 from handoff.replies import Reply
 from handoff.store import MemoryStore, Store
-from handoff.threads import Decision, EditReceipt, Thread, Threads
+from handoff.thread import EditReceipt, Thread
+from handoff.threads import Threads
 
 if TYPE_CHECKING:
     from handoff.store import SqlStore

@@ -7,6 +7,7 @@ has to be judged by the flow and is refused here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from handoff.clock import Clock
@@ -14,9 +15,18 @@ from handoff.core.state import State, Ticket
 from handoff.errors import ConfigurationError, KeyReused, ThreadUnknown, TicketClosed
 from handoff.history import folded
 from handoff.store.base import Store
-from handoff.threads import Decision
 
 Verdict: TypeAlias = Literal["approved", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about a ticket; a second decision returns the first."""
+
+    ticket: str
+    #: approved, refused or result.
+    outcome: str
+    by: str = ""
 
 
 def thread_state(store: Store, thread: str) -> State:

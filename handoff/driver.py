@@ -1,4 +1,4 @@
-"""One thread under way: append what happened, then do what is outstanding. The shell around `turn.advance` and `calls`.
+"""One thread under way: append what happened, then do what is outstanding. The shell around `turn.advance`.
 
 Every change goes through `feed`: decide by the thread and the rows that wait, append (judging again if the inbox
 grew), and only then act on it. What is outstanding is compared with what is under way, by key: missing work is
@@ -9,59 +9,39 @@ the same comparison (E2).
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextlib
-import contextvars
-import functools
 import logging
-import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from handoff import calls
-from handoff.backends.base import (
-    Absent,
-    Accepted,
-    Backend,
-    Called,
-    Delta,
-    Doubted,
-    Ended,
-    OfferedTool,
-    Prompt,
-    Report,
-    Request,
-)
+from handoff.backends.base import Backend
+from handoff.bodies import Bodies
 from handoff.clock import Clock
 from handoff.core import events as happened
-from handoff.core import receive, todo
-from handoff.core.codec import dump, load
+from handoff.core import todo
+from handoff.core.codec import load
 from handoff.core.commands import CancelRun, Command, Key, ReadBack, RunBody, SendRequest
 from handoff.core.events import Event
-from handoff.core.items import Item
-from handoff.core.state import Phase, Progress, State
-from handoff.core.status import Status
-from handoff.core.transcript import stored_by
-from handoff.effects import Bound, BoundProbe
-from handoff.errors import HandoffError, RunFailed, StoreBehind, StoreError
-from handoff.events import TextDelta, ThreadEvent, ToolProgress, ToolStarted, told
+from handoff.core.state import Phase, State
+from handoff.errors import HandoffError, RunFailed, StoreBehind
+from handoff.events import ThreadEvent, told
 from handoff.flow import Flow
+from handoff.journaled import Journaled
 from handoff.judge import FlowJudge, wake_at
-from handoff.ledger import ledger_rows, summary_of, ticket_rows
 from handoff.metadata import Deps
+from handoff.observers import OBSERVERS
+from handoff.requests import Purpose, Requests
 from handoff.store.access import StoreAccess
-from handoff.store.base import Commit, InboxGrew, Lock
+from handoff.store.base import InboxGrew, Lock, Store
 from handoff.turn import Advance, advance
 
 logger = logging.getLogger("handoff")
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Seconds between two attempts to have the thread while another process drives it.
-FOLLOW = 0.05
-#: Seconds a dropped request may take to close before the thread is unlocked without it.
-CLOSING = 5.0
+#: Seconds between two looks whether another process has posted something that acts at once.
+LOOK = 0.1
 
 #: Called after every commit with (before, event, after) of each of its events.
 Observer = Callable[[State, Event, State], None]
@@ -100,39 +80,26 @@ class Driver:
         broken: Callable[[HandoffError], None],
     ) -> None:
         self.thread = thread
-        self.state: State | None = None
-        self.transcript: list[Item] = []
+        self.journaled = Journaled(flow)
+        self.tell = tell
         #: How many events came too late and were ignored (I18).
         self.ignored = 0
+        #: Nothing more is started.
+        self.closing = False
         self._flow = flow
-        self._deps = deps
-        self._backend = backend
-        self._store = store
+        self._access = store
         self._clock = clock
-        self._tools = tools
-        self._tell = tell
         self._observe = observe
         self._woken = woken
         self._broken = broken
         self._judge = FlowJudge(flow, backend.mode)
-        self._seq = 0
+        self._requests = Requests(self, flow, backend, clock)
+        self._bodies = Bodies(self, flow, deps, tools, clock)
         self._door = asyncio.Lock()
         self._lock: Lock | None = None
         self._live: dict[Key, asyncio.Task[None]] = {}
-        self._held: dict[tuple[int, int, str], Lock] = {}
         #: All that runs for this thread, also what is no longer to be found by its key.
         self._tasks: set[asyncio.Task[Any]] = set()
-        #: A request that was dropped and may still be closing.
-        self._dropped: asyncio.Task[None] | None = None
-        #: The latest request whose answer is there, perhaps not journaled yet.
-        self._answered: Key = ()
-        #: Bodies that are not to be started here: another process runs them, or their result waits in the inbox.
-        self._elsewhere: set[Key] = set()
-        self._instructions: dict[int, str] = {}
-        self._offered: dict[int, tuple[str, ...]] = {}
-        #: What the model has said so far in the latest request.
-        self._partial = ""
-        self._closing = False
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
 
@@ -147,78 +114,76 @@ class Driver:
         return self.driving or bool(self._tasks)
 
     @property
-    def seq(self) -> int:
-        """The sequence number of the latest event this process has seen."""
-        return self._seq
+    def store(self) -> Store:
+        """Where the thread lives; `call` its methods."""
+        return self._access.store
+
+    async def call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a method of the store and return what it returns."""
+        return await self._access.call(method, *args, **kwargs)
 
     async def catch_up(self) -> None:
         """Fold what others appended since. What was there when this process first looked is told to nobody."""
-        await self._whole(self._catch_up())
+        await self.whole(self.catch_up_here())
 
-    async def _catch_up(self) -> bool:
-        records = await self._store.call(self._store.store.journal, self.thread, self._seq)
-        known = self.state is not None
+    async def catch_up_here(self) -> bool:
+        """Fold what others appended since; return whether there was anything. For who is inside `whole` already."""
+        records = await self.call(self.store.journal, self.thread, self.journaled.seq)
+        known = self.journaled.known
         for record in records:
-            self._apply(load(record.data), record.seq, known=known)
+            self._apply(load(record.data), known=known)
         return bool(records)
 
-    def _apply(self, event: Event, seq: int, *, known: bool = True) -> None:
-        before = self.state
-        after, _ = receive(before, event)
-        if before is not None:
-            self.transcript.extend(stored_by(before, event))
-        if isinstance(event, happened.RunStarted):
-            self._instructions = {event.run: event.instructions}
-            self._offered = {event.run: event.tools}
-        self.state = after
-        self._seq = seq
+    def _apply(self, event: Event, *, known: bool = True) -> None:
+        before = self.journaled.apply(event)
         if before is not None and known:
+            after = self.journaled.state
             for one in told(before, event, after):
-                self._tell(one)
+                self.tell(one)
             self._observe(before, event, after)
 
     # -- the one door --------------------------------------------------------------------------------------------------
 
     async def wake(self) -> bool:
         """Take the thread if nobody drives it, and do what is outstanding; return whether this process drives it."""
-        return await self._whole(self._taken_and_fed(()))
+        return await self.whole(self._taken_and_fed(()))
 
     async def feed(self, *facts: Event) -> bool:
         """Commit what has happened, with all that follows from it, and act on it; return False if others drive."""
-        return await self._whole(self._taken_and_fed(facts))
+        return await self.whole(self._taken_and_fed(facts))
 
     async def _taken_and_fed(self, facts: Sequence[Event]) -> bool:
         if not await self._take():
             return False
-        await self._feed(facts)
+        await self.feed_here(*facts)
         return True
 
-    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do it alone and to its end, even if whoever waits gives up: half of a commit would leave the thread stuck."""
+    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it alone and to its end, even if whoever waits gives up: half of a commit would leave the thread stuck.
+
+        Args:
+            work: what is done.
+        """
         try:
             await self._door.acquire()
         except BaseException:
             work.close()
             raise
-        if not self._store.store.shared:
+        if not self.store.shared:
             try:
                 return await work  # a store in memory answers at once: nothing can come between
             finally:
                 self._door.release()
-        task = self._track(asyncio.create_task(work))
+        task = self.track(asyncio.create_task(work))
         task.add_done_callback(lambda _: self._door.release())
         return await asyncio.shield(task)
 
-    def _track(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _feed(self, facts: Sequence[Event]) -> None:
+    async def feed_here(self, *facts: Event) -> None:
+        """As `feed`, for who is inside `whole` already and drives the thread."""
         while True:
-            assert self.state is not None
-            rows = await self._store.call(self._store.store.inbox, self.thread)
-            decided = advance(self.state, facts, rows, self._judge, at=self._clock.now(), running=self._held)
+            rows = await self.call(self.store.inbox, self.thread)
+            state, running = self.journaled.state, self._bodies.running
+            decided = advance(state, facts, rows, self._judge, at=self._clock.now(), running=running)
             if decided is None:
                 break
             try:
@@ -227,26 +192,19 @@ class Driver:
                 continue
             except StoreBehind:
                 # Somebody else appended although we hold the lock: what we knew is stale, so judge by what is there.
-                await self._catch_up()
+                await self.catch_up_here()
                 continue
             break
         self._reconcile()
 
     async def _append(self, decided: Advance) -> None:
-        assert self.state is not None
-        commit = Commit(
-            expect=self._seq,
-            events=[dump(event) for event in decided.events],
-            consumed=decided.consumed,
-            last_row=decided.last_row,
-            summary=summary_of(self._flow, decided.state, self._clock.now()),
-            ledger=ledger_rows(self.state, decided),
-            tickets=ticket_rows(self.state, decided.state),
-        )
-        await self._store.call(self._store.store.append, self.thread, commit)
+        commit = self.journaled.commit(decided, self._clock.now())
+        await self.call(self.store.append, self.thread, commit)
         self.ignored += decided.ignored
-        for event in decided.events:
-            self._apply(event, self._seq + 1)
+        for before, event in zip(decided.before, decided.events, strict=True):
+            self._apply(event)
+            for observer in OBSERVERS:
+                observer.committed(self._flow, before, event, self.journaled.state)
         self._woken(wake_at(self._flow, decided.state))
 
     # -- who drives the thread (O) -------------------------------------------------------------------------------------
@@ -254,53 +212,22 @@ class Driver:
     async def _take(self) -> bool:
         if self._lock is not None:
             return True
-        lock = await self._store.call(self._store.store.lock, self.thread)
+        lock = await self.call(self.store.lock, self.thread)
         if lock is None:
             return False
         self._lock = lock
-        self._elsewhere.clear()
-        moved = await self._catch_up()
-        assert self.state is not None
-        lost = await self._lost()
-        if lost or (self.state.run is not None and (moved or not self._live)):
-            await self._feed((happened.Recovered(self._clock.now(), lost),))
+        moved = await self.catch_up_here()
+        lost = await self._bodies.lost()
+        if lost or (self.journaled.state.run is not None and (moved or not self._live)):
+            await self.feed_here(happened.Recovered(self._clock.now(), lost))
         return True
-
-    async def _lost(self) -> tuple[tuple[int, int, str], ...]:
-        """Return the started bodies that no process runs any more: their lock is free and no result of theirs waits."""
-        assert self.state is not None
-        state = self.state
-        posted = {row.key for row in await self._store.call(self._store.store.inbox, self.thread)}
-        started = [(ticket.run, ticket.batch, ticket.call.id) for ticket in state.tickets if ticket.stage == "running"]
-        run = state.run
-        if run is not None and run.batch is not None:
-            entries = run.batch.entries
-            started += [(run.number, run.batch.number, e.call.id) for e in entries if e.progress is Progress.STARTED]
-        lost: list[tuple[int, int, str]] = []
-        for key in started:
-            if ("body", *key) in self._live:
-                continue
-            if _result_key(*key) in posted:
-                self._elsewhere.add(("body", *key))
-                continue
-            lock = await self._store.call(self._store.store.lock, self._body_name(key))
-            if lock is None:
-                self._elsewhere.add(("body", *key))
-                continue
-            lock.release()
-            lost.append(key)
-        return tuple(lost)
-
-    def _body_name(self, key: tuple[int, int, str]) -> str:
-        run, batch, call = key
-        return f"{self.thread}/{run}/{batch}/{call}"
 
     async def close(self) -> None:
         """Start nothing more, let running bodies commit their outcome, close requests, and give the thread up.
 
         What is left is outstanding in the journal, and goes on wherever the thread is opened next.
         """
-        self._closing = True
+        self.closing = True
         for key, task in list(self._live.items()):
             if key[0] != "body":
                 task.cancel()
@@ -319,34 +246,79 @@ class Driver:
 
     # -- what is outstanding -------------------------------------------------------------------------------------------
 
+    def outstanding(self, key: Key) -> bool:
+        """Return whether the command of that key is still to be done."""
+        return any(command.key == key for command in todo(self.journaled.state))
+
+    def has(self, key: Key) -> bool:
+        """Return whether work of that key is under way here."""
+        return key in self._live
+
     def _reconcile(self) -> None:
-        assert self.state is not None
-        if self._closing:
+        if self.closing:
             return
-        wanted = {command.key: command for command in todo(self.state)}
+        state = self.journaled.state
+        wanted = {command.key: command for command in todo(state)}
         for key, task in list(self._live.items()):
-            if key not in wanted and key != self._answered and key[0] in {"request", "read_back"}:
-                self._dropped = self._live.pop(key)
-                task.cancel()
+            if key not in wanted and key != self._requests.answered and key[0] in {"request", "read_back"}:
+                self.forget(key)
+                self._requests.drop(task)
         for key, command in wanted.items():
-            if key not in self._live and key not in self._elsewhere:
-                self._start(key, self._execute(command))
-        run = self.state.run
+            if key not in self._live and not self._is_elsewhere(command):
+                self.start(key, self._execute(command))
+        run = state.run
         if run is not None:
             if ("deadline", run.number) not in self._live:
-                self._start(("deadline", run.number), self._deadline(run.number, run.deadline))
-            if self._store.store.shared and ("inbox",) not in self._live:
-                self._start(("inbox",), self._inbox())
+                self.start(("deadline", run.number), self._deadline(run.number, run.deadline))
+            if self.store.shared and ("inbox",) not in self._live:
+                self.start(("inbox",), self._inbox())
         else:
             for key in [one for one in self._live if one[0] in {"deadline", "inbox"}]:
-                self._live.pop(key).cancel()
-        if self.state.phase is Phase.REST:
+                self.drop(key)
+        if state.phase is Phase.REST:
             self._give_up()
 
-    def _start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
-        task = self._track(asyncio.create_task(work, name=f"{self.thread} {key}"))
+    def _is_elsewhere(self, command: Command) -> bool:
+        return isinstance(command, RunBody) and command.place in self._bodies.elsewhere
+
+    def _execute(self, command: Command) -> Coroutine[Any, Any, None]:
+        if isinstance(command, RunBody):
+            return self._bodies.run(command)
+        if isinstance(command, CancelRun):
+            return self._requests.cancel(command)
+        purpose: Purpose = "watch"
+        if isinstance(command, SendRequest):
+            purpose = "send"
+        elif isinstance(command, ReadBack):
+            purpose = "read_back"
+        return self._requests.carry_out(command.key, command.run, command.request, purpose)
+
+    def start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
+        """Begin work of that key.
+
+        Args:
+            key: what it is known by.
+            work: the work.
+        """
+        task = self.track(asyncio.create_task(work, name=f"{self.thread} {key}"))
         self._live[key] = task
         task.add_done_callback(lambda ended: self._ended(key, ended))
+
+    def track(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """Have `idle` wait for a task, and return it."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def forget(self, key: Key) -> None:
+        """No longer know work by its key; it goes on."""
+        self._live.pop(key, None)
+
+    def drop(self, key: Key) -> None:
+        """Cancel the work of that key, if it is under way."""
+        task = self._live.pop(key, None)
+        if task is not None:
+            task.cancel()
 
     def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
         if self._live.get(key) is task:
@@ -358,289 +330,27 @@ class Driver:
         elif key[0] == "request" and self.driving and not task.cancelled():
             self._reconcile()  # read back meanwhile and not found: it is to be made again
 
-    def _execute(self, command: Command) -> Coroutine[Any, Any, None]:
-        if isinstance(command, RunBody):
-            return self._body(command)
-        if isinstance(command, CancelRun):
-            return self._cancel(command)
-        if isinstance(command, ReadBack):
-            return self._request(command.key, command.run, command.request, "read_back")
-        purpose = "send" if isinstance(command, SendRequest) else "watch"
-        return self._request(command.key, command.run, command.request, purpose)
+    # -- time and other processes --------------------------------------------------------------------------------------
 
     async def _deadline(self, run: int, deadline: float) -> None:
         """Settle what is slow `grace` before the run's deadline, and stop the run at it (D1, D2)."""
-        assert self.state is not None
-        await self._clock.sleep(max(0.0, deadline - self.state.limits.grace - self._clock.now()))
+        await self._clock.sleep(max(0.0, deadline - self.journaled.state.limits.grace - self._clock.now()))
         await self.grace(run)
         await self._clock.sleep(max(0.0, deadline - self._clock.now()))
         await self.feed(happened.StopRequested(self._clock.now(), run, "expired"))
 
     async def grace(self, run: int) -> None:
         """Answer pending what is not done, if a batch of that run is open (D2)."""
-        state = self.state
-        if state is not None and state.run is not None and state.run.number == run and state.run.batch is not None:
-            await self.feed(happened.GraceReached(self._clock.now(), run, state.run.batch.number))
+        active = self.journaled.state.run
+        if active is not None and active.number == run and active.batch is not None:
+            await self.feed(happened.GraceReached(self._clock.now(), run, active.batch.number))
 
     async def _inbox(self) -> None:
         """Look whether another process has posted something that acts at once (L6)."""
-        seen = await self._store.call(self._store.store.changes)
+        seen = await self.call(self.store.changes)
         while True:
-            await self._clock.sleep(0.1)
-            now = await self._store.call(self._store.store.changes)
+            await self._clock.sleep(LOOK)
+            now = await self.call(self.store.changes)
             if now != seen:
                 seen = now
                 await self.feed()
-
-    # -- requests ------------------------------------------------------------------------------------------------------
-
-    def _asked(self, run: int, request: int, purpose: Any) -> Request:
-        assert self.state is not None
-        state = self.state
-        assert state.run is not None
-        assistant = self._flow.assistants[state.run.assistant]
-        tools = self._flow.tools_of(assistant.name)
-        offered = tuple(
-            OfferedTool(tool.name, tool.description, tool.schema, tool.strict)
-            for tool in tools.values()
-            if tool.name in self._offered.get(run, ())
-        )
-        options: Mapping[str, Any] = {
-            "model": assistant.model,
-            "temperature": assistant.options.temperature,
-            "tool_choice": assistant.options.tool_choice,
-            "max_output_tokens": assistant.options.max_output_tokens,
-        }
-        prompt = Prompt(
-            assistant.name,
-            self._instructions[run],
-            offered,
-            tuple(self.transcript),
-            state.due,
-            {name: value for name, value in options.items() if value is not None},
-        )
-        return Request(self.thread, run, request, purpose, prompt, state.run.deadline, state.metadata)
-
-    async def _request(self, key: Key, run: int, request: int, purpose: str) -> None:
-        try:
-            last = await self._reported(self._asked(run, request, purpose))
-            # It stays known by its key until its answer is journaled, so that nobody makes it a second time.
-            self._answered = key
-            await self.feed(last)
-            if self._outstanding(key):
-                await self._clock.sleep(FOLLOW)  # the answer settled nothing: ask again, but not at once
-                self._live.pop(key, None)
-                await self.wake()
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _told_to_end():
-                raise
-            logger.exception("the backend failed on thread %s", self.thread)
-            self._answered = key
-            await self.feed(happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=repr(error)))
-
-    async def _reported(self, asked: Request) -> Event:
-        """Carry a request out; return what its last report says."""
-        self._partial = ""
-        where = (self._clock.now(), asked.run, asked.request)
-        async with contextlib.aclosing(self._stream(asked)) as reports:
-            async for report in reports:
-                if isinstance(report, Delta):
-                    self._partial += report.text
-                    self._tell(TextDelta(self.thread, asked.run, asked.prompt.assistant, report.text))
-                elif isinstance(report, Accepted):
-                    await self.feed(happened.RequestAccepted(*where, report.stored))
-                else:
-                    return self._event(asked, report)
-        reason = "the backend ended the request without an answer"
-        return happened.RunEnded(*where, Status.FAILED, reason=reason)
-
-    async def _stream(self, asked: Request) -> AsyncGenerator[Report, None]:
-        reports = self._backend.open(asked)
-        try:
-            async for report in reports:
-                yield report
-        finally:
-            if isinstance(reports, AsyncGenerator):
-                await reports.aclose()
-
-    def _event(self, asked: Request, report: Report) -> Event:
-        where = (self._clock.now(), asked.run, asked.request)
-        match report:
-            case Called():
-                assert self.state is not None
-                batch = calls.journaled(self._flow, self.state, report.calls)
-                return happened.CallsRequested(*where, report.stored, batch, report.text)
-            case Ended():
-                return happened.RunEnded(*where, report.status, report.stored, report.text, report.reason, report.calls)
-            case Doubted():
-                return happened.RequestDoubted(*where, report.reason)
-            case Absent():
-                return happened.RequestAbsent(*where)
-            case _:
-                raise TypeError(f"{type(report).__name__} does not end a request")
-
-    async def _cancel(self, command: CancelRun) -> None:
-        if not self._backend.mode.swap:
-            await self._backend.cancel(self._asked(command.run, command.request, "watch"))
-            return
-        # Where the server keeps no run, closing our request is its terminal status (C1).
-        if self._dropped is not None:
-            patience = self._track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
-            try:
-                await asyncio.wait({self._dropped, patience}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                patience.cancel()
-        where = (self._clock.now(), command.run, command.request)
-        await self.feed(happened.RunEnded(*where, Status.CANCELLED, text=self._partial))
-
-    # -- bodies --------------------------------------------------------------------------------------------------------
-
-    async def _body(self, command: RunBody) -> None:
-        key = command.key
-        name = self._body_name((command.run, command.batch, command.call))
-        lock = await self._store.call(self._store.store.lock, name)
-        if lock is None:
-            self._elsewhere.add(key)
-            return
-        self._held[command.place] = lock
-        try:
-            result = await self._outcome(command)
-            if result is not None:
-                await self._deliver(command, result)
-        finally:
-            # Only now: until the result is journaled or posted, nobody may take the body for lost.
-            self._held.pop(command.place).release()
-            timeout = self._live.pop(("timeout", *key), None)
-            if timeout is not None:
-                timeout.cancel()
-
-    async def _outcome(self, command: RunBody) -> calls.Result | None:
-        """Run the body to its outcome; None if it is no longer wanted."""
-        assert self.state is not None
-        state = self.state
-        call, asker, begun = calls.asked(state, command)
-        if begun and not call.idempotent and not call.probed:
-            return calls.Result("", {}, in_doubt=True)  # it was started, and what came of it could not be kept
-
-        def report(text: str, fraction: float | None) -> None:
-            self._tell(ToolProgress(self.thread, command.run, call.id, call.tool, text, fraction))
-
-        try:
-            body = calls.prepare(self._flow, state, command, self._deps, self._on_loop(report), at=self._clock.now())
-        except Exception as error:  # noqa: BLE001 - whatever a declaration raises, its call is answered
-            return calls.failed(error)
-        if isinstance(body, calls.Result):
-            return body
-        if body.commit_first and not await self._begin(command):
-            return None
-        self._tell(ToolStarted(self.thread, command.run, asker, call.id, call.tool, call.arguments))
-        if body.tool.timeout is not None and command.ticket is None:
-            self._start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
-        try:
-            if body.probe is not None:
-                found = body.probe.finish(await self._run(body.probe))
-                if found is not None:
-                    return calls.finished(body, found)
-        except Exception:
-            logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
-            return calls.Result("", {}, in_doubt=True)
-        try:
-            return calls.finished(body, await self._run(body.bound))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
-            return calls.failed(error)
-
-    async def _begin(self, command: RunBody) -> bool:
-        """Commit that the body starts; return False if it is not to start (E1)."""
-        while not self._closing:
-            if await self.feed(happened.CallStarted(self._clock.now(), command.run, command.batch, command.call)):
-                return self._outstanding(command.key)
-            await self._clock.sleep(FOLLOW)  # another process drives the thread; it leaves the body to us
-            await self.catch_up()
-            if not self._outstanding(command.key):
-                return False
-        return False
-
-    async def _timeout(self, command: RunBody, seconds: float) -> None:
-        """Answer the call pending when its own time is up; its body goes on for a ticket (D2)."""
-        await self._clock.sleep(seconds)
-        where = (self._clock.now(), command.run, command.batch, command.call)
-        await self.feed(happened.CallDone(*where, "", ran=False, pending="running"))
-
-    def _outstanding(self, key: Key) -> bool:
-        assert self.state is not None
-        return any(command.key == key for command in todo(self.state))
-
-    async def _run(self, bound: Bound | BoundProbe) -> object:
-        if not bound.is_async:
-            loop = asyncio.get_running_loop()
-            run = functools.partial(_carried, bound.run)
-            return await loop.run_in_executor(self._tools, contextvars.copy_context().run, run)
-        try:
-            return await bound.run()
-        except asyncio.CancelledError as error:
-            if _told_to_end():
-                raise
-            raise RuntimeError("the body was cancelled by something it waited for") from error
-
-    @staticmethod
-    def _on_loop(report: Callable[[str, float | None], None]) -> Callable[[str, float | None], None]:
-        loop = asyncio.get_running_loop()
-        home = threading.get_ident()
-
-        def told_on_loop(text: str, fraction: float | None) -> None:
-            if threading.get_ident() == home:
-                report(text, fraction)  # at once, so that it is told before the end of the call
-            else:
-                loop.call_soon_threadsafe(report, text, fraction)
-
-        return told_on_loop
-
-    async def _deliver(self, command: RunBody, result: calls.Result) -> None:
-        """Bring the outcome to its batch, or to the inbox if a ticket has taken the call over (D2)."""
-        try:
-            settled = await self._whole(self._delivered(command, result))
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a verdict that fails is a failure of the call
-            settled = await self._whole(self._delivered(command, calls.failed(error)))
-        if not settled:
-            await self.wake()
-
-    async def _delivered(self, command: RunBody, result: calls.Result) -> bool:
-        assert self.state is not None
-        if self._lock is not None and calls.open_in_batch(self.state, command):
-            await self._feed((calls.done(self._flow, self.state, command, result, self._clock.now()),))
-            return True
-        await self._catch_up()
-        ticket = calls.ticket_of(self.state, command)
-        if ticket is not None:
-            # The ticket stays open while the result waits for the lock: its body is not to run again.
-            self._elsewhere.add(command.key)
-            await self._store.call(
-                self._store.store.post,
-                self.thread,
-                "resolved",
-                calls.late(ticket, result),
-                at=self._clock.now(),
-                key=_result_key(command.run, command.batch, command.call),
-            )
-        return False
-
-
-def _result_key(run: int, batch: int, call: str) -> str:
-    """Return the key under which a body posts its result."""
-    return f"body:{run}/{batch}/{call}"
-
-
-def _told_to_end() -> bool:
-    """Return whether the running task is being cancelled, and not only something it waited for."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
-
-
-def _carried(run: Callable[[], object]) -> object:
-    """Call a body on a worker thread; some exceptions mean something else to the future that carries them."""
-    try:
-        return run()
-    except (StopIteration, asyncio.CancelledError, concurrent.futures.CancelledError) as error:
-        raise RuntimeError(f"the body raised {type(error).__name__}") from error

@@ -5,9 +5,10 @@ They route and do not change anything: each is asked on a copy, and one that fai
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, get_type_hints
 
 from handoff.annotations import plain, spell
@@ -30,9 +31,8 @@ def resolve_hints(function: Callable[..., Any], scope: Scope) -> dict[str, Any]:
         DefinitionError: an annotation names what is not defined there.
     """
     target = inspect.unwrap(function)
-    closed_over: Mapping[str, Any] = inspect.getclosurevars(target).nonlocals if inspect.isfunction(target) else {}
     try:
-        return get_type_hints(target, localns={**scope.names, **closed_over}, include_extras=True)
+        return get_type_hints(target, localns={**scope.names, **_closed_over(target)}, include_extras=True)
     except NameError as error:
         raise scope.refuse(
             f"{name_of(function)} has an annotation that names {error.name}, which is not defined here: "
@@ -40,6 +40,16 @@ def resolve_hints(function: Callable[..., Any], scope: Scope) -> dict[str, Any]:
         ) from None
     except (TypeError, SyntaxError) as error:
         raise scope.refuse(f"{name_of(function)} has an annotation that is no type: {error}") from None
+
+
+def _closed_over(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function closes over; a name that is assigned only later is left out."""
+    found: dict[str, Any] = {}
+    if inspect.isfunction(function):
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):
+                found[name] = cell.cell_contents
+    return found
 
 
 def name_of(function: Callable[..., Any]) -> str:

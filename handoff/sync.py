@@ -13,19 +13,21 @@ import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Generic, Self, TypeVar
 
+from handoff import thread as asynchronous_thread
 from handoff import threads as asynchronous
 from handoff.assistants import Assistant
 from handoff.backends.base import Backend
 from handoff.clock import Clock
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
+from handoff.decisions import Decision
 from handoff.errors import ConfigurationError, ThreadsClosed
 from handoff.events import ThreadEvent
 from handoff.flow import Flow
 from handoff.metadata import Deps
 from handoff.replies import Reply
 from handoff.store.base import Receipt, Store, Summary
-from handoff.threads import Decision, EditReceipt, M, WhileRunning
+from handoff.thread import EditReceipt, M, WhileRunning
 
 T = TypeVar("T")
 
@@ -158,7 +160,7 @@ class Threads(Generic[M]):
 class Thread(Generic[M]):
     """One conversation, for code that blocks. Made by `Threads.open`."""
 
-    def __init__(self, threads: Threads[M], thread: asynchronous.Thread[M]) -> None:
+    def __init__(self, threads: Threads[M], thread: asynchronous_thread.Thread[M]) -> None:
         self._threads = threads
         self._thread = thread
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from handoff import Answer, ConfigurationError, RunFailed, ThreadBusy
+from handoff import Answer, ConfigurationError, EditReceipt, RunFailed, ThreadBusy
 from handoff.core.items import Spoken, UserMessage
-from handoff.threads import EditReceipt
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.models import Answers, Held, Plays, call, echo, texts

@@ -348,15 +348,17 @@ async def test_calls_beyond_the_limit_are_answered_and_siblings_run(world: World
 
 
 async def test_a_destination_with_times_is_taken_that_often(world: World) -> None:
-    """`times=2` lets the writer follow the checker twice between two user messages."""
-    model = Plays(
-        call("check_page", page="about"),
-        "no",
-        call("hand_in"),
-        "no",
-    )
-    async with world.threads(FLOW, model) as threads:
-        thread = await threads.open("t", metadata=Job(note="strict"))
-        reply = await thread.send("check about")
+    """`times=2` sends a draft back twice between two user messages, and twice again after the next one."""
+    flow = Flow("drafts", metadata=Metadata)
+    author = flow.assistant("author", instructions="Write.")
+    critic = flow.assistant("critic", instructions="Criticise.")
+    author.then(critic)
+    critic.then(author.when(times=2))
+    async with world.threads(flow, Answers(lambda prompt: prompt.assistant)) as threads:
+        thread = await threads.open("t")
+        replies = [await thread.send("write"), await thread.send("again")]
 
-    assert ("handed in", "checker") == (reply.text, reply.assistant)
+    assert [
+        ["author", "critic", "author", "critic", "author", "critic"],
+        ["critic", "author", "critic", "author", "critic"],
+    ] == [[speaker for speaker, _ in reply.messages] for reply in replies]

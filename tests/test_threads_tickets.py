@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from handoff import RunFailed, TicketClosed
+from handoff import Decision, RunFailed, TicketClosed
 from handoff.core.items import Note, Output
-from handoff.threads import Decision
 from tests.support.forms import World
 from tests.support.gates import PATIENCE, Gate
 from tests.support.models import Held, Plays, call, texts
@@ -131,11 +130,9 @@ async def test_a_pending_result_is_delivered_from_outside(world: World) -> None:
         await thread.wait()
         with pytest.raises(TicketClosed):
             await thread.resolve("T1", "another bucket")
+    pending = "Pending: still running (ticket T1). The result will arrive as a message. Do not call it again."
 
-    assert [
-        "paint is ordered\nPending: still running (ticket T1). "
-        "The result will arrive as a message. Do not call it again."
-    ] == texts(model.prompts[1])
+    assert [f"paint is ordered\n{pending}"] == texts(model.prompts[1])
     assert ["Result of order (ticket T1), asked by front: a bucket of paint"] == texts(model.prompts[2])
 
 
@@ -291,9 +288,10 @@ async def test_a_late_transition_is_not_taken_when_its_asker_is_gone(world: Worl
 
     assert ("checker", "about") == (thread.state.assistant, thread.metadata.page)
     assert [
-        "Result of dig_page (ticket T1), asked by front: dug up other\n"
-        "page had changed meanwhile and was kept.\nNot handed over: front is no longer active"
-    ] == texts(model.prompts[4])
+        "Result of dig_page (ticket T1), asked by front: dug up other",
+        "page had changed meanwhile and was kept.",
+        "Not handed over: front is no longer active",
+    ] == texts(model.prompts[4])[0].splitlines()
 
 
 # -- expiry ------------------------------------------------------------------------------------------------------------

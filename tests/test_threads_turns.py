@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,3 +270,27 @@ async def test_threads_are_listed_with_what_they_are_at(world: World) -> None:
     assert [("t", "writer", "rest", {"page": "about", "note": None, "color": None})] == [
         (name, one.assistant, one.status, one.metadata) for name, one in listed
     ]
+
+
+@pytest.mark.parametrize("what", ["post", "append"])
+async def test_a_sender_that_gives_up_in_the_middle_of_a_commit_leaves_no_half(tmp_path: Path, what: str) -> None:
+    """Whatever a cancelled send was committing is carried through: the model is asked without anybody looking again."""
+    world, gate, loop = World("asyncio", "sql", tmp_path), Gate(), asyncio.get_running_loop()
+    senders: list[asyncio.Future[Any]] = []
+
+    def give_up(moment: str, done: str, _thread: str) -> None:
+        if (moment, done) == ("before", what) and senders:
+            loop.call_soon_threadsafe(senders.pop().cancel)
+
+    async with world.threads(FLOW, Plays(Held(gate, "fine"))) as threads:
+        thread = await threads.open("t")
+        threads.store.hooks.append(give_up)
+        sender = asyncio.ensure_future(thread.send("hi", key="k"))
+        senders.append(sender)
+        outcome = await asyncio.gather(sender, return_exceptions=True)
+        await gate.reached()
+        gate.open()
+        reply = await thread.send("hi", key="k")
+    world.end()
+
+    assert (asyncio.CancelledError, "fine") == (type(outcome[0]), reply.text)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoff import calls
-from handoff.assistants import Assistant
-from handoff.backends.base import OfferedTool, Prompt
+from handoff.backends.base import Prompt
 from handoff.clock import Clock
 from handoff.core import events as happened
 from handoff.core import receive, todo
@@ -20,15 +19,16 @@ from handoff.core.codec import dump, load
 from handoff.core.commands import CancelRun, Command, Key, ReadBack, RunBody, SendRequest
 from handoff.core.events import Event
 from handoff.core.items import Item
-from handoff.core.state import Mode, Progress, State
+from handoff.core.state import Mode, State
 from handoff.core.status import Status
-from handoff.core.transcript import stored_by
 from handoff.effects import Bound, BoundProbe
 from handoff.events import ThreadEvent, ToolProgress, ToolStarted
 from handoff.flow import Flow
+from handoff.journaled import Journaled, result_key
 from handoff.judge import FlowJudge
-from handoff.ledger import ledger_rows, summary_of, ticket_rows
+from handoff.ledger import summary_of
 from handoff.metadata import Deps, Metadata
+from handoff.observers import OBSERVERS
 from handoff.store.base import Commit, Receipt, RowKind, Store
 from handoff.testing.loop import PrivateLoop
 from handoff.turn import advance
@@ -74,7 +74,6 @@ class InlineDriver:
         observe: Callable[[State, Event, State], None],
     ) -> None:
         self.thread = thread
-        self.transcript: list[Item] = []
         #: The latest request: what the model was given last.
         self.prompt: Prompt | None = None
         #: How many requests have been made.
@@ -92,9 +91,7 @@ class InlineDriver:
         self._tell = tell
         self._observe = observe
         self._judge = FlowJudge(flow, MODE)
-        self._state: State | None = None
-        self._seq = 0
-        self._started: happened.RunStarted | None = None
+        self._journaled = Journaled(flow)
         self._asked: Key | None = None
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
@@ -102,13 +99,17 @@ class InlineDriver:
     @property
     def state(self) -> State:
         """The thread as a value."""
-        assert self._state is not None
-        return self._state
+        return self._journaled.state
+
+    @property
+    def transcript(self) -> list[Item]:
+        """What the backend's transcript would hold."""
+        return self._journaled.transcript
 
     @property
     def started(self) -> happened.RunStarted | None:
         """How the latest run was started."""
-        return self._started
+        return self._journaled.started
 
     def open(self, metadata: Metadata) -> None:
         """Make the thread.
@@ -133,30 +134,14 @@ class InlineDriver:
         self.feed(*([recovered] if lost or self.state.run is not None else []))
 
     def _load(self) -> None:
-        self._state, self._seq, self._started, self._asked, self.prompt = None, 0, None, None, None
-        self.transcript = []
+        self._journaled, self._asked, self.prompt = Journaled(self._flow), None, None
         for record in self._store.journal(self.thread):
-            self._apply(load(record.data))
-
-    def _apply(self, event: Event) -> None:
-        before = self._state
-        self._state, _ = receive(before, event)
-        if before is not None:
-            self.transcript.extend(stored_by(before, event))
-        if isinstance(event, happened.RunStarted):
-            self._started = event
-        self._seq += 1
+            self._journaled.apply(load(record.data))
 
     def _lost(self) -> tuple[tuple[int, int, str], ...]:
         """Return the started bodies that nobody runs any more, and whose outcome has not been posted."""
-        state = self.state
-        started = [(one.run, one.batch, one.call.id) for one in state.tickets if one.stage == "running"]
-        run = state.run
-        if run is not None and run.batch is not None:
-            entries = run.batch.entries
-            started += [(run.number, run.batch.number, e.call.id) for e in entries if e.progress is Progress.STARTED]
         posted = self._posted()
-        return tuple(key for key in started if _row_key(key) not in posted)
+        return tuple(place for place in self._journaled.begun() if result_key(*place) not in posted)
 
     # -- the one door --------------------------------------------------------------------------------------------------
 
@@ -194,20 +179,13 @@ class InlineDriver:
         decided = advance(before, facts, self._store.inbox(self.thread), self._judge, at=now, running=running)
         if decided is None:
             return
-        commit = Commit(
-            expect=self._seq,
-            events=[dump(event) for event in decided.events],
-            consumed=decided.consumed,
-            last_row=decided.last_row,
-            summary=summary_of(self._flow, decided.state, now),
-            ledger=ledger_rows(before, decided),
-            tickets=ticket_rows(before, decided.state),
-        )
-        self._store.append(self.thread, commit)
+        self._store.append(self.thread, self._journaled.commit(decided, now))
         for event in decided.events:
             earlier = self.state
-            self._apply(event)
+            self._journaled.apply(event)
             self._observe(earlier, event, self.state)
+            for observer in OBSERVERS:
+                observer.committed(self._flow, earlier, event, self.state)
 
     # -- what is outstanding -------------------------------------------------------------------------------------------
 
@@ -215,7 +193,7 @@ class InlineDriver:
         """Return what can be done now, or None if only the model or a held body is waited for."""
         for command in todo(self.state):
             if isinstance(command, RunBody):
-                run_already = _row_key((command.run, command.batch, command.call)) in self._posted()
+                run_already = result_key(*command.place) in self._posted()
                 if command.key not in self.held and not run_already:
                     return command
             elif isinstance(command, ReadBack | CancelRun) or command.key != self._asked:
@@ -235,34 +213,9 @@ class InlineDriver:
             case SendRequest():
                 self._asked = command.key
                 self.requests += 1
-                self.prompt = self._prompt()
+                self.prompt = self._journaled.prompt()
             case _:
                 raise AssertionError(f"no server keeps this run, and there is nothing to {type(command).__name__}")
-
-    def _prompt(self) -> Prompt:
-        started, state = self._started, self.state
-        assert started is not None
-        assistant: Assistant[Any] = self._flow.assistants[started.assistant]
-        tools = self._flow.tools_of(assistant.name).values()
-        offered = tuple(
-            OfferedTool(tool.name, tool.description, tool.schema, tool.strict)
-            for tool in tools
-            if tool.name in started.tools
-        )
-        options = {
-            "model": assistant.model,
-            "temperature": assistant.options.temperature,
-            "tool_choice": assistant.options.tool_choice,
-            "max_output_tokens": assistant.options.max_output_tokens,
-        }
-        return Prompt(
-            assistant.name,
-            started.instructions,
-            offered,
-            tuple(self.transcript),
-            state.due,
-            {name: value for name, value in options.items() if value is not None},
-        )
 
     # -- bodies --------------------------------------------------------------------------------------------------------
 
@@ -334,7 +287,7 @@ class InlineDriver:
             return
         ticket = calls.ticket_of(self.state, command)
         if ticket is not None:
-            key = _row_key((command.run, command.batch, command.call))
+            key = result_key(*command.place)
             row = calls.late(ticket, result)
             self._store.post(self.thread, "resolved", row, at=self._clock.now(), key=key)
             self._commit()
@@ -342,8 +295,3 @@ class InlineDriver:
     def _posted(self) -> set[str | None]:
         """Return the keys of outcomes that wait in the inbox."""
         return {row.key for row in self._store.inbox(self.thread) if row.kind == "resolved"}
-
-
-def _row_key(key: tuple[int, int, str]) -> str:
-    run, batch, call = key
-    return f"body:{run}/{batch}/{call}"

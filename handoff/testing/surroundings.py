@@ -13,14 +13,14 @@ from handoff import calls
 from handoff.assistants import M
 from handoff.core.commands import Key
 from handoff.core.state import Ticket
-from handoff.decisions import decide
+from handoff.decisions import Decision, decide
 from handoff.errors import ConfigurationError, TicketClosed
 from handoff.flow import Flow
 from handoff.metadata import Deps
 from handoff.testing.driver import Held
 from handoff.testing.passing import Passing
 from handoff.testing.view import THREAD, View, is_named, tool_name
-from handoff.threads import Decision, EditReceipt
+from handoff.thread import EditReceipt
 from handoff.tools import Tool
 
 

@@ -22,7 +22,7 @@ from handoff.models import Answer, call
 from handoff.store.base import Receipt
 from handoff.testing.story import spelled
 from handoff.testing.surroundings import Surroundings
-from handoff.threads import WhileRunning
+from handoff.thread import WhileRunning
 
 
 class Talk(Surroundings[M]):

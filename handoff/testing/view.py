@@ -20,7 +20,7 @@ from handoff.store.memory import MemoryStore
 from handoff.testing.clock import OffsetClock
 from handoff.testing.driver import InlineDriver
 from handoff.testing.story import Story, TalkMismatch, fields_of
-from handoff.threads import EditReceipt
+from handoff.thread import EditReceipt
 from handoff.tools import Tool
 
 #: Id of the thread of a talk.

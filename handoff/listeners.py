@@ -1,0 +1,79 @@
+"""Who is told what happens on threads in this process: watchers, observers of the journal, and senders that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias
+
+from handoff.core.events import Event
+from handoff.core.state import State
+from handoff.errors import HandoffError
+from handoff.events import ThreadEvent
+
+Watcher: TypeAlias = Callable[[ThreadEvent], None]
+Observer: TypeAlias = Callable[[State, Event, State], None]
+
+
+class Listeners:
+    """Those who listen, by thread."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, list[Watcher]] = {}
+        self._observers: dict[str, list[Observer]] = {}
+        self._waiting: dict[str, list[asyncio.Future[Any]]] = {}
+
+    def on(self, thread: str) -> bool:
+        """Return whether anybody listens to the thread."""
+        return thread in self._observers or thread in self._watchers
+
+    def tell(self, thread: str, event: ThreadEvent) -> None:
+        """Tell the thread's watchers."""
+        for watcher in list(self._watchers.get(thread, ())):
+            watcher(event)
+
+    def observe(self, thread: str, before: State, event: Event, after: State) -> None:
+        """Tell the thread's observers of a journaled event."""
+        for observer in list(self._observers.get(thread, ())):
+            observer(before, event, after)
+
+    def fail(self, thread: str, error: HandoffError) -> None:
+        """Answer all who wait on the thread with an error."""
+        for waiting in self._waiting.get(thread, ()):
+            if not waiting.done():
+                waiting.set_result(error)
+
+    def fail_all(self, error: HandoffError) -> None:
+        """Answer all who wait with an error."""
+        for thread in list(self._waiting):
+            self.fail(thread, error)
+
+    @contextlib.contextmanager
+    def awaiting(self, thread: str, answer: asyncio.Future[Any]) -> Generator[None]:
+        """Let the answer be an error if the thread cannot go on here, while the block lasts."""
+        with _joined(self._waiting, thread, answer):
+            yield
+
+    @contextlib.contextmanager
+    def watching(self, thread: str, watcher: Watcher) -> Generator[None]:
+        """Call `watcher` with every event of the thread in this process, while the block lasts."""
+        with _joined(self._watchers, thread, watcher):
+            yield
+
+    @contextlib.contextmanager
+    def observing(self, thread: str, observer: Observer) -> Generator[None]:
+        """Call `observer` with every journaled event of the thread seen here, while the block lasts."""
+        with _joined(self._observers, thread, observer):
+            yield
+
+
+@contextlib.contextmanager
+def _joined(table: dict[str, list[Any]], name: str, member: Any) -> Generator[None]:
+    table.setdefault(name, []).append(member)
+    try:
+        yield
+    finally:
+        table[name].remove(member)
+        if not table[name]:
+            del table[name]

@@ -1,0 +1,163 @@
+"""The requests of a thread's runs: made, watched, read back, cancelled; each report becomes an event of the journal.
+
+A request stays known by its key until its answer is journaled, so that nobody makes it a second time. Where the server
+keeps no run, closing our request ends it (C1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any, Literal
+
+from handoff import calls
+from handoff.backends.base import Absent, Accepted, Backend, Called, Delta, Doubted, Ended, Report, Request
+from handoff.clock import Clock
+from handoff.core import events as happened
+from handoff.core.commands import CancelRun, Key
+from handoff.core.events import Event
+from handoff.core.status import Status
+from handoff.events import TextDelta
+from handoff.flow import Flow
+
+if TYPE_CHECKING:
+    from handoff.driver import Driver
+
+logger = logging.getLogger("handoff")
+
+#: Seconds a dropped request may take to close before the thread is unlocked without it.
+CLOSING = 5.0
+#: Seconds before a request whose answer settled nothing is made again.
+PAUSE = 0.05
+
+Purpose = Literal["send", "watch", "read_back"]
+
+
+class Requests:
+    """The requests of one thread.
+
+    Args:
+        driver: the thread.
+        flow: the declaration, frozen.
+        backend: who runs the model.
+        clock: the time.
+    """
+
+    def __init__(self, driver: Driver, flow: Flow[Any, Any], backend: Backend, clock: Clock) -> None:
+        self._driver = driver
+        self._flow = flow
+        self._backend = backend
+        self._clock = clock
+        #: The latest request whose answer is there, perhaps not journaled yet.
+        self.answered: Key = ()
+        #: A request that was dropped and may still be closing.
+        self._dropped: asyncio.Task[None] | None = None
+        #: What the model has said so far in the latest request.
+        self._partial = ""
+
+    def drop(self, task: asyncio.Task[None]) -> None:
+        """Close a request that is no longer wanted.
+
+        Args:
+            task: what carries it out.
+        """
+        self._dropped = task
+        task.cancel()
+
+    async def carry_out(self, key: Key, run: int, request: int, purpose: Purpose) -> None:
+        """Make, watch or read back a request, and commit what its last report says.
+
+        Args:
+            key: the command's key.
+            run: number of the run.
+            request: number of the request in the run.
+            purpose: which of the three.
+        """
+        try:
+            last = await self._reported(self._request(run, request, purpose))
+            self.answered = key
+            await self._driver.feed(last)
+            if self._driver.outstanding(key):
+                await self._clock.sleep(PAUSE)  # the answer settled nothing: ask again, but not at once
+                self._driver.forget(key)
+                await self._driver.wake()
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and told_to_end():
+                raise
+            logger.exception("the backend failed on thread %s", self._driver.thread)
+            self.answered = key
+            reason = repr(error)
+            await self._driver.feed(happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=reason))
+
+    async def cancel(self, command: CancelRun) -> None:
+        """End the run: at the server, or by closing our request.
+
+        Args:
+            command: which run.
+        """
+        if not self._backend.mode.swap:
+            await self._backend.cancel(self._request(command.run, command.request, "watch"))
+            return
+        if self._dropped is not None:
+            patience = self._driver.track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
+            try:
+                await asyncio.wait({self._dropped, patience}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                patience.cancel()
+        where = (self._clock.now(), command.run, command.request)
+        await self._driver.feed(happened.RunEnded(*where, Status.CANCELLED, text=self._partial))
+
+    def _request(self, run: int, request: int, purpose: Purpose) -> Request:
+        state = self._driver.journaled.state
+        assert state.run is not None
+        prompt = self._driver.journaled.prompt()
+        return Request(self._driver.thread, run, request, purpose, prompt, state.run.deadline, state.metadata)
+
+    async def _reported(self, asked: Request) -> Event:
+        """Carry a request out; return what its last report says."""
+        self._partial = ""
+        where = (self._clock.now(), asked.run, asked.request)
+        async with contextlib.aclosing(self._stream(asked)) as reports:
+            async for report in reports:
+                if isinstance(report, Delta):
+                    self._partial = report.text if report.anew else self._partial + report.text
+                    self._driver.tell(TextDelta(asked.thread, asked.run, asked.prompt.assistant, report.text))
+                elif isinstance(report, Accepted):
+                    await self._driver.feed(happened.RequestAccepted(*where, report.stored))
+                else:
+                    return self._event(asked, report)
+        reason = "the backend ended the request without an answer"
+        return happened.RunEnded(*where, Status.FAILED, reason=reason)
+
+    async def _stream(self, asked: Request) -> AsyncGenerator[Report, None]:
+        reports = self._backend.open(asked)
+        try:
+            async for report in reports:
+                yield report
+        finally:
+            if isinstance(reports, AsyncGenerator):
+                await reports.aclose()
+
+    def _event(self, asked: Request, report: Report) -> Event:
+        where = (self._clock.now(), asked.run, asked.request)
+        match report:
+            case Called():
+                batch = calls.journaled(self._flow, self._driver.journaled.state, report.calls)
+                return happened.CallsRequested(*where, report.stored, batch, report.text, report.usage)
+            case Ended():
+                said = (report.text, report.reason, report.calls)
+                return happened.RunEnded(*where, report.status, report.stored, *said, report.usage)
+            case Doubted():
+                return happened.RequestDoubted(*where, report.reason)
+            case Absent():
+                return happened.RequestAbsent(*where)
+            case _:
+                raise TypeError(f"{type(report).__name__} does not end a request")
+
+
+def told_to_end() -> bool:
+    """Return whether the running task is being cancelled, and not only something it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
