@@ -1,0 +1,136 @@
+"""The model that answers where none is plugged in: plain, deterministic, and no AI.
+
+It obeys a forced tool choice with arguments made from the schema; `call NAME {json}` calls that tool, `call A {…} and
+call B {…}` both at once; outputs are read out; anything else is echoed in a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from handoff.backends.base import Prompt
+from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
+from handoff.models import Answer
+
+#: Key of `Prompt.options`: the tool that must be called, or "required" for any.
+FORCED: Final = "forced_tool"
+
+_CALL = re.compile(r"\s*(?:and\s+)?call\s+([A-Za-z0-9_.-]+)\s*", re.IGNORECASE)
+_DEEP = 8  # how far into a schema, and how many of a list, arguments are made up; a recursive schema ends there
+_LONG = 1000  # how long a text is made up
+
+
+class PlainModel:
+    """Answers by the rules above."""
+
+    def answer(self, prompt: Prompt) -> Answer:
+        """Answer a prompt.
+
+        Args:
+            prompt: what the model is shown.
+        """
+        offered = {tool.name: tool for tool in prompt.tools}
+        forced = prompt.options.get(FORCED)
+        if forced is not None and prompt.tools:
+            tool = offered.get(forced, prompt.tools[0])
+            return Answer(calls=(Asked("", tool.name, json.dumps(arguments_for(tool.schema))),))
+        new = _new(prompt.items)
+        said = [item.text for item in new if isinstance(item, UserMessage)]
+        if said:
+            calls = asked_for(said[-1])
+            unknown = [call.tool for call in calls if call.tool not in offered]
+            if unknown:
+                return Answer(f"There is no tool {' or '.join(unknown)} here.")
+            return Answer(calls=calls) if calls else Answer(f"You said: {said[-1]}")
+        outputs = [f"{item.tool} returned: {item.text}" for item in new if isinstance(item, Output)]
+        notes = [f"Noted: {item.text}" for item in new if isinstance(item, Note)]
+        return Answer("\n".join(outputs + notes) or "There is nothing to answer.")
+
+
+def asked_for(text: str) -> tuple[Asked, ...]:
+    """Return the calls a message asks for, `call A {json} and call B {json}`; none if it is anything else.
+
+    Args:
+        text: what the user said.
+    """
+    calls: list[Asked] = []
+    decoder = json.JSONDecoder()
+    place = 0
+    while place < len(text.rstrip()):
+        match = _CALL.match(text, place)
+        if match is None:
+            return ()
+        place = match.end()
+        arguments = "{}"
+        if text.startswith("{", place):
+            try:
+                _, end = decoder.raw_decode(text, place)
+            except (ValueError, RecursionError):
+                return ()
+            arguments, place = text[place:end], end
+        calls.append(Asked("", match.group(1), arguments))
+    return tuple(calls)
+
+
+def arguments_for(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments that fit a tool's schema: its required properties, each the simplest of its kind.
+
+    Args:
+        schema: JSON schema of an object.
+    """
+    try:
+        made = _made(schema, schema, 0)
+    except (TypeError, ValueError, LookupError, AttributeError):
+        return {}  # what a client calls a schema need not be one
+    return cast("dict[str, Any]", made) if isinstance(made, dict) else {}
+
+
+def _made(schema: Any, root: Any, depth: int) -> Any:
+    """The simplest value of a schema."""
+    if depth > _DEEP:
+        return None
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    for key in ("enum", "examples"):
+        if schema.get(key):
+            return schema[key][0]
+    if "$ref" in schema:
+        return _made(_resolved(schema["$ref"], root), root, depth + 1)
+    for key in ("anyOf", "oneOf", "allOf"):
+        if schema.get(key):
+            return _made(schema[key][0], root, depth + 1)
+    kind: Any = schema.get("type", "object" if "properties" in schema else "null")
+    match kind if isinstance(kind, str) else kind[0]:
+        case "object":
+            properties = schema.get("properties", {})
+            required = [name for name in schema.get("required", ()) if name in properties]
+            return {name: _made(properties[name], root, depth + 1) for name in required}
+        case "array":
+            return [
+                _made(schema.get("items", {}), root, depth + 1) for _ in range(min(schema.get("minItems", 0), _DEEP))
+            ]
+        case "string":
+            return "text".ljust(min(schema.get("minLength", 0), _LONG), "x")
+        case "integer" | "number":
+            return schema.get("minimum", 0)
+        case "boolean":
+            return True
+        case _:
+            return None
+
+
+def _resolved(reference: str, root: Any) -> Any:
+    found = root
+    for step in reference.removeprefix("#/").split("/"):
+        found = found[step]
+    return found
+
+
+def _new(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """What has come since anybody spoke."""
+    spoken = [index for index, item in enumerate(items) if isinstance(item, Spoken)]
+    return items[spoken[-1] + 1 :] if spoken else items

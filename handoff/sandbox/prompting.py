@@ -1,0 +1,119 @@
+"""What the model is shown, made from what clients send: tools, texts, and who speaks.
+
+The three APIs spell the same things differently; here they become the framework's own items, so that any model object
+can answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from handoff.backends.base import OfferedTool
+from handoff.core.items import Item, Note, UserMessage
+
+#: Metadata key by which a request may say which assistant it is for.
+ASSISTANT_KEY = "assistant"
+
+_INTRODUCED = re.compile(r"^You are ([A-Za-z0-9_-]+)\.$", re.MULTILINE)
+_NOTE = re.compile(r"You are \S+\. \S+ handed over to you")
+
+
+def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[OfferedTool, ...], str | None]:
+    """Return the function tools a request offers, and the one it forces: its name, or "required" for any.
+
+    Args:
+        tools: as they came, flat or nested; other kinds are left out.
+        choice: the `tool_choice`, in any of its forms.
+    """
+    functions = [tool for tool in tools if tool.get("type") == "function"]
+    known = tuple(_tool(tool.get("function", tool)) for tool in functions)
+    if isinstance(choice, str):
+        return (() if choice == "none" else known), ("required" if choice == "required" else None)
+    match choice:
+        case {"type": "function"}:
+            return known, _name(choice)
+        case {"type": "allowed_tools"}:
+            allowed = choice.get("allowed_tools", choice)
+            names = {_name(tool) for tool in allowed["tools"]}
+            mode = "required" if allowed["mode"] == "required" else None
+            return tuple(tool for tool in known if tool.name in names), mode
+        case _:
+            return known, None
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content; parts that are no text are named in brackets.
+
+    Args:
+        content: text, a list of parts, or None.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(_part(part) for part in content)
+
+
+def said(id: str, role: str, text: str) -> Item:  # noqa: A002 - as the wire calls it
+    """Return the item for what somebody other than an assistant said.
+
+    Args:
+        id: of the message.
+        role: user, or system and developer, whose later messages are notes.
+        text: what was said.
+    """
+    if _NOTE.match(text):
+        return Note("handoff", text)
+    return UserMessage(id, text) if role == "user" else Note("late", text)
+
+
+def assistant_named(metadata: Mapping[str, str] | None, instructions: str, otherwise: str) -> str:
+    """Return the assistant a request is for: named in its metadata, introduced in its instructions, or neither.
+
+    Args:
+        metadata: of the request.
+        instructions: of the request.
+        otherwise: what it is called if nothing tells.
+    """
+    if metadata and ASSISTANT_KEY in metadata:
+        return metadata[ASSISTANT_KEY]
+    introduced = _INTRODUCED.search(instructions)
+    return introduced.group(1) if introduced else otherwise
+
+
+def tokens(text: str) -> int:
+    """Return how many tokens a text counts: its words.
+
+    Args:
+        text: any text.
+    """
+    return len(pieces(text))
+
+
+def pieces(text: str) -> list[str]:
+    """Return a text in the pieces it is streamed in: its words, blanks before them.
+
+    Args:
+        text: any text.
+    """
+    return re.findall(r"\s*\S+(?:\s+$)?|\s+", text)
+
+
+def _tool(function: Mapping[str, Any]) -> OfferedTool:
+    return OfferedTool(
+        function["name"],
+        function.get("description") or "",
+        function.get("parameters") or {},
+        bool(function.get("strict")),
+    )
+
+
+def _name(tool: Mapping[str, Any]) -> str:
+    return str(tool.get("function", tool).get("name", ""))
+
+
+def _part(part: Mapping[str, Any]) -> str:
+    text = part.get("text", part.get("refusal"))
+    if isinstance(text, Mapping):
+        return str(text["value"])  # pyright: ignore[reportUnknownArgumentType]  (a message of a thread)
+    return text if isinstance(text, str) else f"[{part.get('type')}]"

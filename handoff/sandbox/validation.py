@@ -1,0 +1,136 @@
+"""A request body is what OpenAI's own document says it may be, else it is refused with the field it is about.
+
+The schemas (requests.json) are derived from that document; metadata's limits (A10) stand in its prose only, and are
+checked here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from handoff.sandbox.rules import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE, Refused, refused
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+
+
+#: Looked at last: where a field is wrong, its object's fields count as unknown too.
+_UNKNOWN = ("additionalProperties", "unevaluatedProperties")
+
+_EXACT = 2**53  # up to here a float holds every whole number
+#: The fields that say which alternative an object is.
+_NAMING = (["type"], ["role"])
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Return the object a body holds; an empty body is an empty object.
+
+    Args:
+        body: the bytes of the request.
+
+    Raises:
+        Refused: if it is no JSON object.
+    """
+    if not body:
+        return {}
+    try:
+        value: Any = json.loads(body, parse_constant=_no_constant, parse_float=_number)
+    except RecursionError as error:
+        raise refused("no_json", problem="it is nested too deeply") from error
+    except ValueError as error:  # also text that is no UTF-8, and integers of thousands of digits
+        raise refused("no_json", problem=str(error)) from error
+    if not isinstance(value, dict):
+        raise refused("no_json", problem="it is no object")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def check(schema: str, body: dict[str, Any]) -> None:
+    """Refuse a body that does not fit.
+
+    Args:
+        schema: name of the operation, as the document has it.
+        body: the parsed body.
+
+    Raises:
+        Refused: if it does not fit; says which field.
+    """
+    errors = sorted(_validator(schema).iter_errors(body), key=lambda error: error.kind.name in _UNKNOWN)
+    if errors:
+        raise _refusal(errors[0])
+    check_metadata(body.get("metadata"))
+
+
+def check_metadata(metadata: dict[str, str] | None) -> None:
+    """Refuse metadata beyond its limits (A10).
+
+    Args:
+        metadata: text by text; or none.
+
+    Raises:
+        Refused: if there is too much of it.
+    """
+    if not metadata:
+        return
+    if len(metadata) > METADATA_PAIRS:
+        raise refused("metadata_pairs", count=len(metadata))
+    for key, value in metadata.items():
+        if len(key) > METADATA_KEY:
+            raise refused("metadata_key", key=key, length=len(key))
+        if len(value) > METADATA_VALUE:
+            raise refused("metadata_value", key=key, length=len(value))
+
+
+def _number(text: str) -> float:
+    """A number; `16.0` is a whole one, as JSON schema has it."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+@cache
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(files("handoff.sandbox").joinpath("requests.json").read_text("utf-8"))
+    return document
+
+
+@cache
+def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    import jsonschema_rs  # noqa: PLC0415 - of the extra
+
+    document = _document()
+    whole = {**document["requests"][schema], "$defs": document["$defs"]}
+    return jsonschema_rs.Draft202012Validator(whole, mask="the value")
+
+
+def _refusal(error: jsonschema_rs.ValidationError) -> Refused:
+    """What an error comes to: of several alternatives the one that was meant, which has the right type and role."""
+    while error.kind.name == "anyOf":
+        branches: list[list[jsonschema_rs.ValidationError]] = getattr(error.kind, "context", [])
+        meant = [branch for branch in branches if not any(one.instance_path[-1:] in _NAMING for one in branch)]
+        depth = len(error.instance_path)
+        deeper = [one for branch in meant or branches for one in branch if len(one.instance_path) > depth]
+        missing = [one for branch in meant for one in branch if one.kind.name == "required"]
+        if not deeper and not missing:
+            break
+        error = max(deeper or missing, key=lambda one: len(one.instance_path))
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path).lstrip(".")
+    detail = error.kind.as_dict()
+    match error.kind.name:
+        case "required":
+            return refused("field_missing", param=f"{path}.{detail['property']}".lstrip("."))
+        case "additionalProperties" | "unevaluatedProperties":
+            return refused("field_unknown", param=f"{path}.{detail['unexpected'][0]}".lstrip("."))
+        case "type":
+            return refused("field_type", param=path or "body", problem=error.message)
+        case _:
+            problem = "it fits none of its forms" if error.kind.name == "anyOf" else error.message
+            return refused("field_value", param=path or "body", problem=problem)
