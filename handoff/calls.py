@@ -19,11 +19,11 @@ from handoff.core.commands import RunBody
 from handoff.core.events import CallDone
 from handoff.core.items import Asked
 from handoff.core.state import JSON, Call, Entry, Progress, State, Ticket
-from handoff.core.texts import tell
+from handoff.core.texts import joined, tell
 from handoff.effects import Bound, BoundProbe
 from handoff.errors import ArgumentsRefused, EffectRefused, ToolError
 from handoff.flow import Denied, Flow
-from handoff.judge import decide
+from handoff.judge import decide, unfit
 from handoff.metadata import Deps, ToolCall
 from handoff.tools import Tool
 
@@ -104,6 +104,8 @@ class Result:
     pending: bool = False
     #: Its probe could not tell what happened.
     in_doubt: bool = False
+    #: Its body was started and failed.
+    failed: bool = False
     #: Traceback of a failure, for people.
     trace: str = ""
 
@@ -190,10 +192,10 @@ def finished(body: Body, returned: object) -> Result:
 def failed(error: BaseException) -> Result:
     """Return what the model is told of a body that raised: its own words for a ToolError, else a neutral text."""
     if isinstance(error, ToolError):
-        return Result(str(error), {})
+        return Result(str(error), {}, failed=True)
     trace = "".join(traceback.format_exception(error))
     logger.error("a tool failed: %s", error, exc_info=error)
-    return Result(tell("tool_failed"), {}, trace=trace)
+    return Result(tell("tool_failed"), {}, failed=True, trace=trace)
 
 
 def done(flow: Flow[Any, Any], state: State, command: RunBody, result: Result, at: float) -> CallDone:
@@ -210,15 +212,20 @@ def done(flow: Flow[Any, Any], state: State, command: RunBody, result: Result, a
     if result.in_doubt or result.pending:
         return CallDone(*where, result.output, ran=False, pending="in_doubt" if result.in_doubt else "waiting")
     if not result.ran:
-        return CallDone(*where, result.output, ran=False, trace=result.trace)
+        return CallDone(*where, result.output, ran=False, trace=result.trace, failed=result.failed)
     batch, call = open_batch(state), _entry(state, command).call
     if not call.dests or winner(batch) is not None:
         return CallDone(*where, result.output, result.patch)
     metadata = {**working_metadata(state), **result.patch}
     verdict = decide(flow, state, call.tool, metadata, go=result.go, renewed=renewed(batch))
-    if isinstance(verdict, Denied):
-        return CallDone(*where, result.output, result.patch, denied=verdict.reason)
-    return CallDone(*where, result.output, result.patch, verdict)
+    if not isinstance(verdict, Denied):
+        return CallDone(*where, result.output, result.patch, verdict)
+    unsets = any(value is None for value in result.patch.values())
+    if unsets and unfit(flow, state, state.assistant, metadata) is not None:
+        # What it cleared was for the assistant it did not get to: the one that stays needs it.
+        output = joined(result.output, tell("patch_refused"))
+        return CallDone(*where, output, {}, denied=verdict.reason)
+    return CallDone(*where, result.output, result.patch, denied=verdict.reason)
 
 
 def late(ticket: Ticket, result: Result) -> dict[str, Any]:
@@ -237,6 +244,7 @@ def late(ticket: Ticket, result: Result) -> dict[str, Any]:
         "patch": result.patch,
         "go": result.go,
         "ran": result.ran,
+        "failed": result.failed,
         "trace": result.trace,
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from handoff.assistants import Transition
 from handoff.core.bounds import blocked, stimulated
-from handoff.core.state import JSON, Counters, Mode, Move, Phase, Speak, State, Ticket
+from handoff.core.state import END, JSON, Counters, Mode, Move, Phase, Speak, State, Ticket
 from handoff.core.texts import tell
 from handoff.core.tickets import late_patch
 from handoff.errors import InstructionsError, MetadataRefused
@@ -108,6 +108,24 @@ def assistant_id(flow: Flow[Any, Any], assistant: str) -> str:
     return f"{flow.name}.{assistant}@{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
 
 
+def unfit(flow: Flow[Any, Any], state: State, assistant: str, metadata: Mapping[str, JSON]) -> str | None:
+    """Return why that assistant could not be instructed with that metadata, or None.
+
+    Args:
+        flow: the declaration.
+        state: the thread.
+        assistant: who would be active.
+        metadata: valid metadata.
+    """
+    if assistant == END:
+        return None
+    try:
+        flow.render(assistant, flow.metadata_from(metadata), previous=state.previous, trigger=state.trigger)
+    except InstructionsError as error:
+        return error.problem
+    return None
+
+
 class FlowJudge:
     """A flow as `turn.advance` asks it.
 
@@ -146,10 +164,17 @@ class FlowJudge:
         """Judge a late result by the thread as the rows before it left it (D3)."""
         applied, _ = late_patch(state, ticket, data.get("patch") or {})
         metadata = {**state.metadata, **applied}
+        misfit = Verdict(misfit=True, denied=self._unmoved(ticket, tell("patch_refused")))
         try:
             self._flow.metadata_from(metadata)
         except MetadataRefused:
-            return Verdict(misfit=True, denied=self._unmoved(ticket, tell("patch_refused")))
+            return misfit
+        verdict = self._late_move(state, ticket, data, metadata)
+        return verdict if self._fits(state, metadata, applied, verdict) else misfit
+
+    def _late_move(
+        self, state: State, ticket: Ticket, data: Mapping[str, Any], metadata: Mapping[str, JSON]
+    ) -> Verdict:
         if not ticket.call.dests or not data.get("ran", True):
             return Verdict()
         if state.assistant != ticket.asker:
@@ -160,19 +185,19 @@ class FlowJudge:
         verdict = decide(self._flow, state, ticket.call.tool, metadata, go=data.get("go"), counters=counters)
         return Verdict(denied=verdict.reason) if isinstance(verdict, Denied) else Verdict(move=verdict)
 
+    def _fits(self, state: State, metadata: Mapping[str, JSON], applied: Mapping[str, JSON], verdict: Verdict) -> bool:
+        """Return whether whoever is active after a late result can be instructed with what it leaves."""
+        assistant = state.assistant if verdict.move is None else verdict.move.dest
+        unsets = any(value is None for value in applied.values())
+        return not unsets or unfit(self._flow, state, assistant, metadata) is None
+
     def edit(self, state: State, patch: Mapping[str, JSON]) -> str | None:
         """Return why the edit may not be applied, or None (M5)."""
         try:
             metadata = self._flow.metadata_from({**state.metadata, **patch})
         except MetadataRefused as error:
             return str(error)
-        if state.closed:
-            return None
-        try:
-            self._flow.render(state.assistant, metadata, previous=state.previous, trigger=state.trigger)
-        except InstructionsError as error:
-            return error.problem
-        return None
+        return unfit(self._flow, state, state.assistant, self._flow.dump(metadata))
 
     def start(self, state: State) -> Brief:
         """Render the active assistant's instructions and list what it is offered (M2).

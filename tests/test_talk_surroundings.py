@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 from freezegun import freeze_time
 
-from handoff import EditReceipt, KeyReused, TicketClosed, ToolStarted
+from handoff import EditReceipt, Flow, FromMetadata, KeyReused, Metadata, TicketClosed, ToolStarted
 from handoff.core.items import Note, Output, UserMessage
 from handoff.errors import ConfigurationError
 from handoff.testing import Talk, TalkMismatch, call
@@ -578,3 +578,62 @@ class _Telling(list[str]):
 
     def append(self, _: str) -> None:
         self._talk.user("hurry")
+
+
+# -- what would leave the active assistant without its facts -----------------------------------------------------------
+
+
+class _Trip(Metadata):
+    town: str | None = None
+    open: bool | None = None
+
+
+def _is_open(trip: _Trip) -> bool:
+    """The desk is closed."""
+    return trip.open is True
+
+
+def _trips() -> tuple[Flow[_Trip], Callable[..., str]]:
+    flow = Flow("trips", metadata=_Trip)
+    guide = flow.assistant("guide", instructions="You know {{ town }}.")
+    desk = flow.assistant("desk", instructions="Sell tickets.")
+
+    @guide.tool(to=desk.when(_is_open), clears="town")
+    def leave(town: FromMetadata[str]) -> str:
+        """Leave the town."""
+        return f"left {town}"
+
+    return flow, leave
+
+
+def test_a_refused_handoff_does_not_clear_what_the_staying_assistant_needs() -> None:
+    """The output is kept and the model is told; the field stays, so the next run can be instructed."""
+    flow, leave = _trips()
+    talk = Talk(flow, metadata=_Trip(town="Rome"))
+    talk.user("let us go")
+    talk.calls(leave)
+
+    assert (
+        "Rome",
+        [
+            (
+                "left Rome\nWhat it would have changed no longer fits and was not kept.\n"
+                "Not handed over: The desk is closed. Stay and continue."
+            )
+        ],
+    ) == (talk.metadata.town, [item.text for item in talk.prompt.due if isinstance(item, Output)])
+
+
+def test_a_late_result_does_not_clear_what_the_active_assistant_needs() -> None:
+    """A late patch that would leave nobody to answer is refused whole, and the active assistant answers."""
+    flow, leave = _trips()
+    talk = Talk(flow, metadata=_Trip(town="Rome", open=True))
+    talk.user("let us go")
+    with talk.slow(leave):
+        talk.calls(leave)
+    talk.user("wait", while_running="interrupt")
+    talk.says("I wait.")
+    talk.edit(open=False)
+    talk.finish(leave)
+
+    assert ("Rome", 'You know "Rome".') == (talk.metadata.town, talk.instructions)
