@@ -16,7 +16,7 @@ from tests.checks.large import TEXT, large_flow
 
 def main(assistants: int, transitions: int) -> None:
     """Build flows up to that size and check each; the last one is wrong at every assistant."""
-    print(f"{'assistants':>10} {'transitions':>11} {'build s':>8} {'check s':>8} {'followed':>9} {'found':>6} {'unknown':>7}")
+    print("assistants transitions  build s  check s  followed  found unknown")
     for part, text in ((4, TEXT), (2, TEXT), (1, TEXT), (1, "{{ first }}{{ second }}{{ third }}")):
         began = time.perf_counter()
         flow = large_flow(assistants // part, transitions // part, text)

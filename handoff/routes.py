@@ -7,7 +7,7 @@ each assistant that can have been active before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -33,6 +33,7 @@ class Route:
         destinations: where it leads.
         speak: whether the new assistant speaks at once.
         delay: the silence that triggers it, for the kind ``after``.
+        place: where it was declared.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Route:
     destinations: tuple[Destination[Any], ...]
     speak: Speak = True
     delay: timedelta | None = None
+    place: Place | None = None
 
     def transition(self, source: str, destination: Destination[Any], dest: str) -> Transition:
         """The transition from `source` to `dest` that `destination` comes to."""
@@ -56,6 +58,7 @@ class Route:
             speak=self.speak,
             delay=self.delay,
             back=back,
+            place=self.place,
         )
 
 
@@ -94,7 +97,7 @@ class Routes:
             owner = self._flow.name if source is None else name
             raise place.refuse(f"{owner} has {trigger} already: give all destinations in one declaration")
         destinations = read_destinations(self._flow, to, place, what=trigger)
-        route = Route(name, trigger, kind, destinations, speak, delay)
+        route = Route(name, trigger, kind, destinations, speak, delay, place)
         self._declared[name, trigger] = route
         return route.transition(name, destinations[0], destinations[0].assistant.name)
 
@@ -105,7 +108,7 @@ class Routes:
             reached = {destination.assistant.name for destination in route.destinations}
             sources = [name for name in names if name not in reached] if route.source == EVERYWHERE else [route.source]
             for source in sources:
-                yield Route(source, route.trigger, route.kind, route.destinations, route.speak, route.delay)
+                yield replace(route, source=source)
 
 
 def after_trigger(delay: timedelta) -> str:

@@ -83,6 +83,16 @@ def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
             yield from subschemas(value)
 
 
+def obstacles(schema: Mapping[str, Any]) -> list[str]:
+    """What strict mode cannot express of a schema, in words; empty if it can express it."""
+    found: dict[str, None] = {}
+    for part in subschemas(schema):
+        if not _strict(part):
+            keywords = sorted(_NOT_STRICT & part.keys())
+            found.update(dict.fromkeys(keywords or ["an object or value of any shape"]))
+    return list(found)
+
+
 def structure(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema without its texts: what must stay the same for old calls to fit."""
     cleaned: dict[str, Any] = _bare(schema, names=False)

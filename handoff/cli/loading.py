@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -21,6 +22,9 @@ from handoff.cli.exits import UsageRefused
 
 #: The entry point group of installed flows.
 GROUP = "handoff.flows"
+
+#: Where Python's own code and installed packages are: an error there is told of at the line that called it.
+_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 class ImportFailed(UsageRefused):
@@ -171,6 +175,7 @@ def imported(load: Callable[[], Any], what: str) -> Any:
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         outside = [one for one in frames if one.filename != __file__ and "importlib" not in one.filename]
+        own = [one for one in outside if not one.filename.startswith(_LIBRARIES)] or outside
         problem = f"{what} cannot be imported: {type(error).__name__}: {error}"
-        where = (outside[-1].filename, outside[-1].lineno or 0) if outside else ("", 0)
+        where = (own[-1].filename, own[-1].lineno or 0) if own else ("", 0)
         raise ImportFailed(problem, *where) from error

@@ -1,0 +1,104 @@
+"""How the flow stands in its modules: variables called like their assistants, and no module forgotten."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from handoff.assistants import Assistant
+from handoff.checks.findings import Finding
+from handoff.flow import Flow
+from handoff.place import Place
+
+
+def check_modules(flow: Flow[Any, Any]) -> Iterator[Finding]:
+    """Findings about the modules in which a flow is declared."""
+    # Looked up in the dictionary of each: asking a lazy module for an attribute would import it.
+    loaded = {file: module for module in tuple(sys.modules.values()) if (file := _own(module).get("__file__"))}
+    yield from _misnamed(flow, loaded)
+    module = loaded.get(flow.place.file)
+    if module is not None and module.__package__:
+        places = {flow.place.file, *(one.place.file for one in flow.assistants.values())}
+        owners = {loaded[file].__name__ for file in places if file in loaded} | {module.__package__}
+        yield from _forgotten(flow, module.__package__, owners, set(loaded))
+
+
+def _own(module: Any) -> dict[str, Any]:
+    return getattr(module, "__dict__", {})
+
+
+def _misnamed(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Iterator[Finding]:
+    for assistant in flow.assistants.values():
+        module = loaded.get(assistant.place.file)
+        names = [name for name, value in vars(module).items() if value is assistant] if module is not None else []
+        if names and assistant.name not in names:
+            other = flow.assistants.get(names[0])
+            also = f", while {other.name} is another assistant" if isinstance(other, Assistant) else ""
+            yield Finding(
+                "misnamed-variable",
+                f"the assistant {assistant.name} is in the variable {names[0]}{also}",
+                f"Call both the same: {assistant.name} = {flow.name}.assistant({assistant.name!r}, ...)",
+                assistant.place,
+            )
+
+
+def _forgotten(flow: Flow[Any, Any], package: str, owners: set[str], loaded: set[str]) -> Iterator[Finding]:
+    """Modules beside the flow's that declare tools of its assistants and were never imported."""
+    directory = Path(flow.place.file).parent
+    imported = {str(Path(file).resolve()) for file in loaded if file.startswith(str(directory))}
+    named = "|".join(re.escape(name) for name in owners)
+    taken = re.compile(rf"^(?:from\s+(?:{named}|\.[.\w]*)\s+import|import\s.*\b(?:{named})\b)".encode(), re.MULTILINE)
+    for path in sorted(directory.rglob("*.py")):
+        if str(path.resolve()) in imported:
+            continue
+        try:
+            source = path.read_bytes()
+            if b".tool(" not in source or not taken.search(source):
+                continue
+            tree = ast.parse(source)
+        except (OSError, SyntaxError, ValueError):
+            continue
+        inside = (package, *path.parent.relative_to(directory).parts)
+        line = _first_tool(tree, _taken_from(tree, owners, inside))
+        if line is not None:
+            yield Finding(
+                "module-not-imported",
+                f"{path.name} declares tools in the package of {flow.name} and was never imported, so nobody has them",
+                f"Import it in the package's __init__.py, after {Path(flow.place.file).name}",
+                Place(str(path), line),
+            )
+
+
+def _taken_from(tree: ast.Module, owners: set[str], inside: tuple[str, ...]) -> set[str]:
+    """The names a module imports from the modules in which the flow is declared."""
+    names: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom):
+            parents = ".".join(inside).split(".")
+            above = parents[: len(parents) - statement.level + 1] if statement.level else []
+            if ".".join([*above, *([statement.module] if statement.module else [])]) in owners:
+                names |= {alias.asname or alias.name for alias in statement.names}
+        elif isinstance(statement, ast.Import):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in statement.names if alias.name in owners}
+    return names
+
+
+def _first_tool(tree: ast.Module, owners: set[str]) -> int | None:
+    """The line of the first function that is declared as a tool of what these names hold."""
+    for statement in tree.body:
+        if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        for decorator in statement.decorator_list:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if isinstance(called, ast.Attribute) and called.attr == "tool":
+                owner = called.value
+                while isinstance(owner, ast.Attribute):
+                    owner = owner.value
+                if isinstance(owner, ast.Name) and owner.id in owners:
+                    return statement.lineno
+    return None

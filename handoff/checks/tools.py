@@ -1,0 +1,228 @@
+"""Whether models and backends can work with the tools: names, schemas, numbers, descriptions, choices, effects."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+
+from handoff.assistants import Assistant
+from handoff.checks.choices import chooses, names_go
+from handoff.checks.findings import Finding
+from handoff.checks.metadata import Templates
+from handoff.checks.states import Analysis
+from handoff.checks.steps import Call
+from handoff.place import Place
+from handoff.schema import obstacles
+from handoff.signature import Source
+from handoff.tools import Tool
+
+MOST_TOOLS = 20
+"""More per run are refused by servers that speak the Assistants API."""
+
+_QUOTED = re.compile(r"`(\w+)(?:\(\))?`|\b(\w+)\(\)")
+"""What is marked as code in a text."""
+
+_SNAKE = re.compile(r"(?<![\w`])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w`(])")
+"""A word that can only be the name of something."""
+
+
+def check_tools(analysis: Analysis, templates: Templates, tools: tuple[Tool, ...]) -> Iterator[Finding]:
+    """Findings about tools.
+
+    Args:
+        analysis: what is known about the flow.
+        templates: its templates.
+        tools: its tools, each once.
+    """
+    yield from _never_offered(analysis)
+    yield from _similar(analysis)
+    yield from _many(analysis)
+    for tool in tools:
+        yield from _strict(tool)
+        yield from _described(tool)
+        yield from _chosen(tool)
+        yield from _in_doubt(tool)
+    yield from _mentioned(analysis, templates)
+
+
+def _never_offered(analysis: Analysis) -> Iterator[Finding]:
+    offered: dict[Place, list[Call]] = {}
+    for assistant in analysis.states:
+        for tool in analysis.flow.tools_of(assistant).values():
+            call = next((one for one in analysis.calls[assistant] if one.tool is tool), None)
+            if call is None:
+                yield Finding(
+                    "never-offered",
+                    f'{tool.name} is never called: {assistant} has tool_choice="none"',
+                    "Take the tool away from the assistant, or change its tool_choice",
+                    tool.place,
+                )
+            else:
+                offered.setdefault(tool.place, []).append(call)
+    written = {name for calls in analysis.calls.values() for call in calls for name in call.tool.sets}
+    for calls in offered.values():
+        if any(analysis.callable_at(call) for call in calls):
+            continue
+        first = calls[0]
+        state = analysis.states[first.assistant]
+        unset = [name for name in first.tool.reads if not state[name] & analysis.known[name].set]
+        if any(name not in written for name in unset) or _is_never(first):
+            continue  # told of as what it comes from
+        why = f"{', '.join(unset)} cannot be set there" if unset else f"{_name(first)} never holds there"
+        yield Finding(
+            "never-offered",
+            f"{first.tool.name} is never offered at {first.assistant}: {why}",
+            "Set the field on a way that leads there, or give the tool to the assistant where it can be called",
+            first.tool.place,
+            analysis.path_to(first.assistant),
+        )
+
+
+def _is_never(call: Call) -> bool:
+    return call.allow is not None and all(branch.answer is False for branch in call.allow.branches)
+
+
+def _name(call: Call) -> str:
+    return call.allow.name if call.allow is not None else "its condition"
+
+
+def _similar(analysis: Analysis) -> Iterator[Finding]:
+    flow = analysis.flow
+    yield from _alike("assistants", ((name, one.place) for name, one in flow.assistants.items()))
+    kind = flow.metadata
+    yield from _alike(f"fields of {kind.__name__}", ((name, flow.place) for name in kind.model_fields))
+    told: set[tuple[Place, ...]] = set()
+    for assistant in flow.assistants:
+        tools = tuple((name, tool.place) for name, tool in flow.tools_of(assistant).items())
+        for finding in _alike(f"tools of {assistant}", tools):
+            if (finding.place,) not in told:
+                told.add((finding.place,))
+                yield finding
+
+
+def _alike(what: str, named: Iterable[tuple[str, Place]]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for name, place in named:
+        other = first.setdefault(name.replace("_", "").lower(), name)
+        if other != name:
+            yield Finding(
+                "similar-names",
+                f"two {what} are called {other} and {name}, which a model takes for one",
+                "Give them names that differ by a word",
+                place,
+            )
+
+
+def _many(analysis: Analysis) -> Iterator[Finding]:
+    for assistant in analysis.states:
+        number = len(analysis.calls[assistant])
+        if number > MOST_TOOLS:
+            yield Finding(
+                "too-many-tools",
+                f"{assistant} has {number} tools, more than the {MOST_TOOLS} that every backend takes per run",
+                "Share them out among several assistants",
+                analysis.flow.assistants[assistant].place,
+            )
+
+
+def _strict(tool: Tool) -> Iterator[Finding]:
+    if not tool.strict:
+        yield Finding(
+            "not-strict",
+            f"strict mode cannot express the parameters of {tool.name}: {', '.join(obstacles(tool.schema))}",
+            "Say it otherwise (a pattern can bound a length), or leave it to the body, which may raise ToolError",
+            tool.place,
+        )
+
+
+def _described(tool: Tool) -> Iterator[Finding]:
+    properties = tool.schema.get("properties", {})
+    missing = [name for name, schema in properties.items() if not schema.get("description")]
+    if missing and len(missing) < len(properties):
+        yield Finding(
+            "missing-description",
+            f"{tool.name} describes some of its parameters to the model, but not {', '.join(missing)}",
+            "Add a line for each under Args: in the docstring",
+            tool.place,
+        )
+    undescribed = [one.assistant.name for one in tool.to if not one.assistant.description]
+    if tool.signature.named(Source.ASSISTANT) and undescribed:
+        yield Finding(
+            "missing-description",
+            f"{tool.name} has the model choose among assistants, but {', '.join(undescribed)} "
+            f"{'has' if len(undescribed) == 1 else 'have'} no description",
+            "Declare the assistants with description=, one sentence about what each is there for",
+            tool.place,
+        )
+
+
+def _chosen(tool: Tool) -> Iterator[Finding]:
+    may_choose = tool.signature.may_choose
+    if may_choose and names_go(tool.function) is False:
+        yield Finding(
+            "unused-go",
+            f"{tool.name} says that it may return Go, and never does",
+            "Take Go out of the return annotation, or return Go(assistant, output)",
+            tool.place,
+        )
+    allowed = {destination.assistant.name for destination in tool.to}
+    for line, dest in chooses(tool.function):
+        if not may_choose:
+            why = "does not say so in its return annotation"
+        elif isinstance(dest, Assistant) and dest.name not in allowed:
+            why = f"goes to {dest.name}, which is not in to="
+        else:
+            continue
+        yield Finding(
+            "undeclared-go",
+            f"{tool.name} returns Go and {why}, so every such call fails",
+            "Annotate `-> Go` or `-> Go | str`, and name every destination in to=",
+            Place(tool.place.file, line),
+        )
+
+
+def _in_doubt(tool: Tool) -> Iterator[Finding]:
+    if tool.takes_deps and tool.to and not tool.idempotent and tool.probe is None:
+        yield Finding(
+            "in-doubt-after-crash",
+            f"{tool.name} acts on the world and hands over: after a crash in between nobody knows whether it happened, "
+            "and the thread waits for a person",
+            "Make it idempotent=True (it may run again with the same key), or give a probe= that can tell",
+            tool.place,
+        )
+
+
+def _mentioned(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
+    """Tools that instructions name and the assistant does not have."""
+    own = {name: set(analysis.flow.tools_of(name)) for name in analysis.flow.assistants}
+    everywhere = {tool for tools in own.values() for tool in tools}
+    told: set[tuple[Place, str]] = set()
+    for assistant in analysis.states:
+        for needs, place in templates[assistant]:
+            shared = place == analysis.flow.place
+            has = everywhere if shared else own[assistant]
+            for line, text in needs.texts:
+                for name, marked in _names(text):
+                    near = difflib.get_close_matches(name, has, n=1, cutoff=0.8) if marked else []
+                    foreign = name in everywhere or bool(near)
+                    known = name in analysis.flow.assistants or name in analysis.known
+                    if name in has or known or not foreign or (place, name) in told:
+                        continue
+                    told.add((place, name))
+                    hint = f"did you mean {near[0]}?" if near else "it has another assistant's"
+                    yield Finding(
+                        "unknown-tool",
+                        f"the instructions of {analysis.flow.name if shared else assistant} name the tool {name} "
+                        f"(line {line}), which {'nobody' if shared else assistant} has; {hint}",
+                        "Name a tool the assistant has, or give it this one",
+                        place,
+                    )
+
+
+def _names(text: str) -> Iterator[tuple[str, bool]]:
+    """The names in a text, and whether each is marked as code."""
+    for found in _QUOTED.finditer(text):
+        yield found[1] or found[2], True
+    for found in _SNAKE.finditer(text):
+        yield found[0], False
