@@ -9,26 +9,38 @@ from pathlib import Path
 import pytest
 
 from flows.site_editor.demo import SAMPLE
+from flows.site_editor.editing import (
+    add_paragraph,
+    add_to_setting,
+    change_setting,
+    delete_section,
+    delete_text,
+    insert_text,
+    leave_page,
+    move_section,
+    read_page,
+    remove_from_setting,
+    remove_setting,
+    replace_text,
+    review,
+    rewrite_section,
+    set_layout,
+)
 from flows.site_editor.edits import Edit
 from flows.site_editor.flow import (
     SILENCE,
     Site,
-    change_setting,
     drop,
     editor,
     flow,
     go_on,
-    leave_page,
     list_pages,
     open_page,
     publish,
-    read_page,
     remind,
-    replace_text,
-    review,
     reviewer,
-    set_layout,
     show_change,
+    undo,
     welcome,
 )
 from flows.site_editor.pages import Pages
@@ -38,6 +50,10 @@ EDIT = Edit(at=200, old="a small", new="a family")
 OPENED = "0" * 64
 OPEN = Site(page_id="about", opened=OPENED)
 CHANGED = Site(page_id="about", opened=OPENED, change=[EDIT])
+EDITS = [
+    *(replace_text, insert_text, delete_text, add_paragraph, rewrite_section, delete_section, move_section),
+    *(set_layout, change_setting, remove_setting, add_to_setting, remove_from_setting),
+]
 
 # -- transitions -------------------------------------------------------------------------------------------------------
 
@@ -47,12 +63,22 @@ CHANGED = Site(page_id="about", opened=OPENED, change=[EDIT])
     [
         pytest.param(welcome, open_page, OPEN, editor, id="open_page"),
         pytest.param(editor, replace_text, CHANGED, reviewer, id="replace_text"),
+        pytest.param(editor, insert_text, CHANGED, reviewer, id="insert_text"),
+        pytest.param(editor, delete_text, CHANGED, reviewer, id="delete_text"),
+        pytest.param(editor, add_paragraph, CHANGED, reviewer, id="add_paragraph"),
+        pytest.param(editor, rewrite_section, CHANGED, reviewer, id="rewrite_section"),
+        pytest.param(editor, delete_section, CHANGED, reviewer, id="delete_section"),
+        pytest.param(editor, move_section, CHANGED, reviewer, id="move_section"),
         pytest.param(editor, set_layout, CHANGED, reviewer, id="set_layout"),
         pytest.param(editor, change_setting, CHANGED, reviewer, id="change_setting"),
+        pytest.param(editor, remove_setting, CHANGED, reviewer, id="remove_setting"),
+        pytest.param(editor, add_to_setting, CHANGED, reviewer, id="add_to_setting"),
+        pytest.param(editor, remove_from_setting, CHANGED, reviewer, id="remove_from_setting"),
         pytest.param(editor, review, CHANGED, reviewer, id="review"),
         pytest.param(editor, leave_page, Site(), welcome, id="leave_page"),
         pytest.param(reviewer, publish, Site(), welcome, id="publish"),
         pytest.param(reviewer, drop, Site(), welcome, id="drop"),
+        pytest.param(reviewer, undo, OPEN, editor, id="undo"),
         pytest.param(reviewer, go_on, CHANGED, editor, id="go_on"),
     ],
 )
@@ -93,13 +119,12 @@ def test_no_transition_is_untested() -> None:
     """The transitions tested here are all there are."""
     assert {
         "welcome.open_page->editor",
-        "editor.replace_text->reviewer",
-        "editor.set_layout->reviewer",
-        "editor.change_setting->reviewer",
+        *(f"editor.{tool.__name__}->reviewer" for tool in EDITS),
         "editor.review->reviewer",
         "editor.leave_page->welcome",
         "reviewer.publish->welcome",
         "reviewer.drop->welcome",
+        "reviewer.undo->editor",
         "reviewer.go_on->editor",
         f"editor.after:{SILENCE.seconds}->reviewer",
     } == {transition.key for transition in flow.transitions}
@@ -108,15 +133,18 @@ def test_no_transition_is_untested() -> None:
 @pytest.mark.parametrize(
     ("metadata", "offered"),
     [
-        pytest.param(OPEN, {"read_page", "replace_text", "set_layout", "change_setting", "leave_page"}, id="no-change"),
-        pytest.param(CHANGED, {"read_page", "replace_text", "set_layout", "change_setting", "review"}, id="change"),
+        pytest.param(OPEN, {"read_page", "leave_page"}, id="no-change"),
+        pytest.param(OPEN.model_copy(update={"change": []}), {"read_page", "leave_page"}, id="undone"),
+        pytest.param(CHANGED, {"read_page", "review"}, id="change"),
     ],
 )
 def test_a_change_is_reviewed_before_the_page_is_left(metadata: Site, offered: set[str]) -> None:
     """The page can be left only without a change, and only a change can be reviewed."""
     tools = flow.tools_of("editor").values()
 
-    assert offered == {tool.name for tool in tools if tool.unavailable(metadata) is None}
+    assert offered | {tool.__name__ for tool in EDITS} == {
+        tool.name for tool in tools if tool.unavailable(metadata) is None
+    }
 
 
 # -- instructions ------------------------------------------------------------------------------------------------------
@@ -124,7 +152,7 @@ def test_a_change_is_reviewed_before_the_page_is_left(metadata: Site, offered: s
 
 def test_the_editor_knows_its_page() -> None:
     """The page's name stands in the editor's instructions."""
-    assert "You edit the page about." in flow.render("editor", OPEN, previous="welcome", trigger="open_page")
+    assert 'You edit the page "about".' in flow.render("editor", OPEN, previous="welcome", trigger="open_page")
 
 
 def test_the_reviewer_reads_the_change_as_data() -> None:
@@ -152,10 +180,9 @@ def site(pages: Pages) -> Site:
     return opened(pages, "about")
 
 
-def opened(pages: Pages, page_id: str) -> Site:
+def opened(pages: Pages, page: str) -> Site:
     site = Site()
-    open_page(site, pages, page_id)
-    site.page_id = page_id
+    open_page(site, pages, page)
     return site
 
 
@@ -190,7 +217,26 @@ DIFF = (
 
 def test_pages_are_listed(pages: Pages) -> None:
     """The list names every page of the sample site."""
-    assert "about\nblog/first-loaf\ncontact\nindex\nopening-hours" == list_pages(pages)
+    assert [
+        "about (About us)",
+        "blog/first-loaf (The first loaf)",
+        "contact (Contact)",
+        "index (Rye & Salt)",
+        "opening-hours (Opening hours)",
+    ] == list_pages(pages).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param("us", "about (About us)", id="title"),
+        pytest.param("blog loaf", "blog/first-loaf (The first loaf)", id="path-and-title"),
+        pytest.param("cake", "No page matches 'cake'.", id="none"),
+    ],
+)
+def test_a_list_can_be_of_some_pages(pages: Pages, words: str, told: str) -> None:
+    """Only the pages whose path or title holds all the words are listed."""
+    assert told == list_pages(pages, words)
 
 
 def test_an_empty_site_says_so(tmp_path: Path) -> None:
@@ -200,7 +246,7 @@ def test_an_empty_site_says_so(tmp_path: Path) -> None:
 
 def test_opening_remembers_what_the_file_was(site: Site, pages: Pages) -> None:
     """The digest of the file is kept, so that somebody else's change is noticed later."""
-    assert (64, None) == (len(site.opened or ""), site.change)
+    assert ("about", 64, None) == (site.page_id, len(site.opened or ""), site.change)
 
 
 def test_opening_a_page_that_is_not_there_names_candidates(pages: Pages) -> None:
@@ -256,7 +302,7 @@ def test_opening_a_page_that_is_not_there_names_candidates(pages: Pages) -> None
         ),
         pytest.param(
             "contact",
-            lambda site, pages: change_setting(site, pages, *given(site), key="fax", value="none"),
+            lambda site, pages: change_setting(site, pages, *given(site), key="fax", value="none", new=True),
             b'00 00"\r\n',
             b'00 00"\r\nfax: none\r\n',
             id="new-setting-crlf",
@@ -310,7 +356,7 @@ def test_edits_that_cancel_out_are_told(site: Site, pages: Pages) -> None:
         ),
         pytest.param(
             lambda site, pages: replace_text(site, pages, *given(site), old="oven", new="x"),
-            "'oven' stands 2 times",
+            r"'oven' stands 2 times: line 10 '…mall bakery .* one oven, no hurr…'; line 12 'The oven was built in 1931",
             id="text-several-times",
         ),
         pytest.param(
@@ -329,9 +375,19 @@ def test_edits_that_cancel_out_are_told(site: Site, pages: Pages) -> None:
             id="setting-of-another-kind",
         ),
         pytest.param(
-            lambda site, pages: change_setting(site, pages, *given(site), key="layout", value="wide"),
-            "The layout is chosen with set_layout",
-            id="layout-as-a-setting",
+            lambda site, pages: change_setting(site, pages, *given(site), key="titel", value="x"),
+            r"The page has no setting 'titel', nor has any other\. Its settings are title, layout, draft, address\.",
+            id="setting-of-no-page",
+        ),
+        pytest.param(
+            lambda site, pages: add_to_setting(site, pages, *given(site), key="stars", item="x"),
+            "The page has no setting 'stars', nor has any other",
+            id="list-of-no-page",
+        ),
+        pytest.param(
+            lambda site, pages: rewrite_section(site, pages, *given(site), section="Abut us", text="x"),
+            r"There is no section 'Abut us'\. The sections are: About us\.",
+            id="section-not-there",
         ),
     ],
 )
@@ -344,6 +400,27 @@ def test_a_failed_edit_changes_nothing(
         edit(site, pages)
 
     assert before == (site, files(pages))
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        pytest.param("tags", "+tags: x", id="one-that-any-page-may-have"),
+        pytest.param("author", "+author: x", id="one-that-another-page-has"),
+    ],
+)
+def test_a_setting_that_pages_have_is_added(site: Site, pages: Pages, key: str, line: str) -> None:
+    """It need not be said that such a setting is new to this page."""
+    assert line in change_setting(site, pages, *given(site), key=key, value="x").splitlines()
+
+
+def test_a_setting_in_a_group_is_named_with_its_group(pages: Pages) -> None:
+    """A name that stands in a group only is not added beside the group by mistake."""
+    (pages.root / "about.md").write_text("---\nparams:\n  subtitle: x\n---\n")
+    site = opened(pages, "about")
+
+    with pytest.raises(ToolError, match=r"subtitle stands in a group: name it as params\.subtitle"):
+        change_setting(site, pages, *given(site), key="subtitle", value="y")
 
 
 def test_any_layout_goes_where_the_site_keeps_none(pages: Pages, site: Site) -> None:
@@ -368,6 +445,25 @@ def test_the_change_can_be_shown_again(site: Site, pages: Pages, look: Callable[
     assert DIFF == look(pages, *given(site), change=site.change)
 
 
+def test_undo_takes_the_last_edit_back(site: Site, pages: Pages) -> None:
+    """The edits before it are kept and shown."""
+    small_to_family(site, pages)
+    replace_text(site, pages, *given(site), old="family bakery", new="family's bakery")
+
+    told = undo(site, pages, *given(site), change=site.change or [])
+
+    assert (1, f"The last edit is undone. What is left of the change:\n{DIFF}") == (len(site.change or []), told)
+
+
+def test_undoing_the_only_edit_leaves_no_change(site: Site, pages: Pages) -> None:
+    """Nothing is left to review then."""
+    small_to_family(site, pages)
+
+    told = undo(site, pages, *given(site), change=site.change or [])
+
+    assert ([], "The edit is undone; nothing is left of the change to about.") == (site.change, told)
+
+
 def test_dropping_and_leaving_write_nothing(site: Site, pages: Pages) -> None:
     """Neither touches a file, and both say so."""
     before = files(pages)
@@ -378,10 +474,10 @@ def test_dropping_and_leaving_write_nothing(site: Site, pages: Pages) -> None:
     assert (before, "The change to about is dropped; nothing was written.") == (files(pages), told[0])
 
 
-@pytest.mark.parametrize("trigger", [publish, drop])
-def test_the_change_is_forgotten_when_it_is_decided(trigger: Callable[..., str]) -> None:
-    """Publishing and dropping clear the page, its digest and the change."""
-    assert {"page_id", "opened", "change"} == set(flow.tools_of("reviewer")[trigger.__name__].clears)
+@pytest.mark.parametrize(("assistant", "tool"), [("reviewer", publish), ("reviewer", drop), ("editor", leave_page)])
+def test_the_change_is_forgotten_when_the_page_is_left(assistant: str, tool: Callable[..., str]) -> None:
+    """Publishing, dropping and leaving clear the page, its digest and the change."""
+    assert {"page_id", "opened", "change"} == set(flow.tools_of(assistant)[tool.__name__].clears)
 
 
 # -- somebody else at work ---------------------------------------------------------------------------------------------

@@ -9,32 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.site_editor import front_matter
-from flows.site_editor.edits import Edit, apply, difference, is_published, replacement, undo
+from flows.site_editor.edits import Edit, apply, difference, is_published, undo
 from flows.site_editor.flow import flow, open_page, welcome
 from flows.site_editor.pages import Pages, digest
 from handoff import ToolError
 from handoff.errors import ArgumentsRefused
 
-PAGE = """---
-# keep this comment
-title: "About"   # and this one
-draft: false
-weight: 3
-rate: 1.5
-day: 2026-02-14
-address: 'Rua da Rosa'
-empty:
-unknown_key: {a: 1}
-tags: [one, two]
-folded: >
-  two
-  lines
----
-# About
-
-A small bakery. Two bakers.
-"""
+PAGE = "# About\n\nA small bakery. Two bakers.\n"
 
 
 def tree(root: Path) -> dict[str, bytes | str]:
@@ -72,11 +53,31 @@ def test_a_root_may_be_given_as_text(tmp_path: Path) -> None:
 
 
 def test_pages_are_what_the_listing_finds(pages: Pages) -> None:
-    """Files of another kind, hidden ones and names a page cannot have are no pages."""
-    for name in ("notes.txt", ".hidden.md", "Upper.md", "with space.md", "ünicode.md", ".md", "under_score.md"):
+    """Files of another kind, hidden ones and names that do not show are no pages; nor is what is built or others'."""
+    for name in ("notes.txt", ".hidden.md", ".md", "two\nlines.md", "bell\a.md", "notes.md~"):
         (pages.root / name).write_text("no page")
+    for folder in (".git", "node_modules", "blog/node_modules", "_site", "themes", "public", "vendor", "dist"):
+        (pages.root / folder).mkdir()
+        (pages.root / folder / "page.md").write_text("no page")
 
     assert ["about", "blog/first-loaf"] == pages.names()
+
+
+def test_pages_have_the_names_of_their_files(pages: Pages) -> None:
+    """Any spelling is a page's; only `.md` is left out, and no two pages have one name."""
+    for name in ("Upper.md", "with space.md", "ünicode.markdown", "a.mdx", "a.mdx.md", "a.md", "READ_me.MD"):
+        (pages.root / name).write_text(name)
+    read = {page_id: pages.read(page_id) for page_id in pages.names() if page_id not in ("about", "blog/first-loaf")}
+
+    assert {
+        "READ_me.MD": "READ_me.MD",
+        "Upper": "Upper.md",
+        "a": "a.md",
+        "a.mdx": "a.mdx",
+        "a.mdx.md": "a.mdx.md",
+        "with space": "with space.md",
+        "ünicode.markdown": "ünicode.markdown",
+    } == read
 
 
 @pytest.mark.parametrize(
@@ -152,13 +153,13 @@ def test_naughty_page_names_leave_the_site_alone(pages: Pages) -> None:
     opened: list[str] = []
     for name in naughty():
         for refused_or_run in (
-            lambda name=name: tool.parse(json.dumps({"page_id": name}))["page_id"],
+            lambda name=name: tool.parse(json.dumps({"page": name}))["page"],
             lambda name=name: name,
         ):
             try:
-                page_id = refused_or_run()
-                open_page(flow.metadata(), pages, page_id)
-                opened.append(page_id)
+                page = refused_or_run()
+                open_page(flow.metadata(), pages, page)
+                opened.append(page)
             except (ArgumentsRefused, ToolError):
                 continue
         with pytest.raises(ToolError):
@@ -197,6 +198,20 @@ def test_a_write_that_fails_leaves_the_page_as_it_was(pages: Pages, monkeypatch:
     assert before == tree(pages.root)
 
 
+def test_a_write_that_somebody_else_finished_is_done(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two bodies that write the same at once, the second finds the file beside the page gone and the work done."""
+    replace = os.replace
+
+    def twice(old: str, new: str) -> None:
+        replace(old, new)
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", twice)
+    pages.write("about", "new")
+
+    assert ("new", 2) == (pages.read("about"), len(tree(pages.root)))
+
+
 def test_a_write_that_was_killed_is_taken_up_by_the_next(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process left beside the page when it died is used up when the same text is written again."""
     before = tree(pages.root)
@@ -227,53 +242,7 @@ def test_a_page_changed_since_it_was_opened_is_a_conflict(pages: Pages) -> None:
         pages.read_as_opened("about", opened)
 
 
-# -- replacing text ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("page", "old", "new", "after"),
-    [
-        pytest.param("a b c", "b", "d", "a d c", id="word"),
-        pytest.param("a b c", " b", "", "a c", id="deleted"),
-        pytest.param("a b", "b", "d", "a d", id="no-final-newline"),
-        pytest.param("\ufeffa b\n", "b", "d", "\ufeffa d\n", id="byte-order-mark"),
-        pytest.param("a\r\nb\r\nc\r\n", "b", "d\ne", "a\r\nd\r\ne\r\nc\r\n", id="crlf-in-new"),
-        pytest.param("a\r\nb\r\nc\r\n", "a\nb", "d", "d\r\nc\r\n", id="crlf-in-old"),
-        pytest.param("a\nb\nc", "a\r\nb", "d\r\ne", "d\ne\nc", id="lf-page"),
-        pytest.param("a\r\nb\nc", "b\nc", "d", "a\r\nd", id="mixed-ends"),
-        pytest.param("één 🍞 x", "🍞", "🥖", "één 🥖 x", id="not-ascii"),
-        pytest.param("a\tb  \n\n\nc", "c", "d", "a\tb  \n\n\nd", id="blanks"),
-    ],
-)
-def test_only_the_replaced_span_changes(page: str, old: str, new: str, after: str) -> None:
-    """What is not replaced stays as it is, and new line ends are the page's."""
-    assert after == apply(page, [replacement(page, 0, old, new)])
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        pytest.param("", "x", "There is no text to replace", id="empty"),
-        pytest.param("A small bakry", "x", r"does not hold 'A small bakry'\. Near it: 'A small bakery", id="near"),
-        pytest.param("zebra", "x", r"does not hold 'zebra'\. Read the page", id="nothing-near"),
-        pytest.param("ke", "x", r"'ke' stands 2 times, in the lines 18, 18", id="several"),
-        pytest.param("title", "x", "does not hold 'title'", id="front-matter"),
-        pytest.param("bakery", "bakery", "nothing to change", id="same"),
-        pytest.param("bakery", "a\0b", r"U\+0000", id="nul"),
-        pytest.param("bakery", "\x1b[31m", r"U\+001B", id="escape"),
-        pytest.param("bakery", "\ud800", r"U\+D800", id="half-a-character"),
-    ],
-)
-def test_a_text_that_cannot_be_replaced_is_refused(old: str, new: str, problem: str) -> None:
-    """The refusal gives the reason, and candidates where there are any."""
-    with pytest.raises(ToolError, match=problem):
-        replacement(PAGE, front_matter.read(PAGE).body, old, new)
-
-
-def test_overlapping_places_are_several() -> None:
-    """A text that stands twice in itself is not replaced at random."""
-    with pytest.raises(ToolError, match="stands 2 times"):
-        replacement("aaa", 0, "aa", "b")
+# -- edits -------------------------------------------------------------------------------------------------------------
 
 
 EDITS = [Edit(at=2, old="b", new="dd"), Edit(at=0, old="a", new=""), Edit(at=1, old="dd", new="e")]
@@ -303,122 +272,6 @@ def test_edits_that_do_not_fit_are_not_made() -> None:
 def test_the_result_of_a_change_is_known(text: str, published: bool) -> None:
     """A page holds the result of the edits only if undoing them gives what was opened."""
     assert published is is_published(text, digest("a b c"), EDITS)
-
-
-# -- settings ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "old", "new"),
-    [
-        pytest.param("title", "About us", '"About"', '"About us"', id="double-quoted"),
-        pytest.param("title", 'A "B" \\ C', '"About"', '"A \\"B\\" \\\\ C"', id="double-quotes-inside"),
-        pytest.param("title", "true", '"About"', '"true"', id="text-that-looks-like-a-switch"),
-        pytest.param("title", "two\nlines", '"About"', '"two\\nlines"', id="two-lines"),
-        pytest.param("address", "L'Oven", "'Rua da Rosa'", "'L''Oven'", id="single-quoted"),
-        pytest.param("draft", "true", "false", "true", id="switch"),
-        pytest.param("draft", "Yes", "false", "true", id="switch-in-words"),
-        pytest.param("weight", "12", "weight: 3", "weight: 12", id="whole-number"),
-        pytest.param("rate", "2.25", "1.5", "2.25", id="number"),
-        pytest.param("day", "2026-03-01", "2026-02-14", "2026-03-01", id="date"),
-        pytest.param("empty", "full", "empty:", "empty: full", id="empty"),
-        pytest.param("empty", "true", "empty:", "empty: true", id="empty-becomes-a-switch"),
-        pytest.param("folded", "one line", ">\n  two\n  lines\n", '"one line"\n', id="block"),
-    ],
-)
-def test_only_the_value_of_a_setting_changes(key: str, value: str, old: str, new: str) -> None:
-    """Comments, other keys, their order and quoting stay byte for byte; the value keeps its kind and its quotes."""
-    assert PAGE.replace(old, new, 1) == apply(PAGE, [front_matter.setting(PAGE, key, value)])
-
-
-@pytest.mark.parametrize(
-    ("page", "after"),
-    [
-        pytest.param("---\na: 1\n---\nText", "---\na: 1\nnew: x\n---\nText", id="last-line"),
-        pytest.param("---\r\na: 1\r\n---\r\nText", "---\r\na: 1\r\nnew: x\r\n---\r\nText", id="crlf"),
-        pytest.param("---\n---\nText", "---\nnew: x\n---\nText", id="empty-front-matter"),
-        pytest.param("---\n# only this\n---\n", "---\n# only this\nnew: x\n---\n", id="comment-only"),
-        pytest.param("Text", "---\nnew: x\n---\nText", id="none"),
-        pytest.param("\ufeffText", "\ufeff---\nnew: x\n---\nText", id="byte-order-mark"),
-        pytest.param("\ufeff---\na: 1\n---\n", "\ufeff---\na: 1\nnew: x\n---\n", id="byte-order-mark-and-front-matter"),
-        pytest.param("---\na: 1\n...\nText", "---\na: 1\nnew: x\n...\nText", id="dots"),
-        pytest.param("---\na: 1\n---", "---\na: 1\nnew: x\n---", id="nothing-after"),
-        pytest.param("---\nText without an end", "---\nnew: x\n---\n---\nText without an end", id="rule-at-the-top"),
-    ],
-)
-def test_a_new_setting_is_a_line_of_its_own(page: str, after: str) -> None:
-    """A setting the page does not have is added at the end of the front matter, which is made if there is none."""
-    assert after == apply(page, [front_matter.setting(page, "new", "x")])
-
-
-@pytest.mark.parametrize(
-    ("value", "line"),
-    [
-        pytest.param("true", "new: true", id="switch"),
-        pytest.param("5", "new: 5", id="number"),
-        pytest.param("12:30", "new: '12:30'", id="time-of-day"),
-        pytest.param("007", "new: '007'", id="leading-zeros"),
-        pytest.param("yes", "new: 'yes'", id="word"),
-        pytest.param("a: b", "new: 'a: b'", id="colon"),
-        pytest.param("# no comment", "new: '# no comment'", id="comment-sign"),
-        pytest.param("[x]", "new: '[x]'", id="list-sign"),
-        pytest.param("", "new: ''", id="nothing"),
-        pytest.param("null", "new: 'null'", id="null"),
-        pytest.param("x" * 200 + " y", "new: " + "x" * 200 + " y", id="long"),
-        pytest.param("pão 🍞", "new: pão 🍞", id="not-ascii"),
-    ],
-)
-def test_a_new_setting_is_quoted_where_it_must_be(value: str, line: str) -> None:
-    """Switches and numbers are written bare, a text is never read as anything else."""
-    edit = front_matter.setting("---\na: 1\n---\n", "new", value)
-
-    assert f"{line}\n" == edit.new
-
-
-@pytest.mark.parametrize(
-    ("page", "key", "value", "problem"),
-    [
-        pytest.param(PAGE, "tags", "x", r"tags is a list; .* They are title, draft", id="list"),
-        pytest.param(PAGE, "unknown_key", "x", "unknown_key is a group of settings", id="mapping"),
-        pytest.param(PAGE, "draft", "maybe", "draft is true or false; 'maybe' is not", id="no-switch"),
-        pytest.param(PAGE, "weight", "heavy", "weight is a whole number; 'heavy' is not", id="no-whole-number"),
-        pytest.param(PAGE, "rate", "inf", "rate is a number; 'inf' is not", id="no-number"),
-        pytest.param(PAGE, "day", "soon", "day is a date such as", id="no-date"),
-        pytest.param(PAGE, "draft", "no", "draft is no already", id="same"),
-        pytest.param(PAGE, "title", "a\0b", r"U\+0000", id="nul"),
-        pytest.param("---\na: [\n---\n", "a", "x", "cannot be read as YAML", id="no-yaml"),
-        pytest.param("---\n- a\n---\n", "a", "x", "no mapping", id="no-mapping"),
-        pytest.param("---\n{a: 1}\n---\n", "b", "x", "cannot be changed in place|cannot be read", id="flow-mapping"),
-        pytest.param("---\na: 1\na: 2\n---\n", "a", "x", "a stands 2 times", id="twice"),
-        pytest.param("---\na: &x one\nb: *x\n---\n", "a", "y", "anchor", id="anchor"),
-        pytest.param("---\na: &x one\nb: *x\n---\n", "b", "y", "anchor", id="alias"),
-        pytest.param("---\na: !!str 1\n---\n", "a", "y", "tag", id="tag"),
-        pytest.param("---\na: !x 1\n---\n", "a", "y", "cannot be read as YAML", id="unknown-tag"),
-        pytest.param("---\n  a: 1\n---\n", "b", "x", "cannot be changed in place|cannot be read", id="indented"),
-    ],
-)
-def test_a_setting_that_cannot_be_changed_is_refused(page: str, key: str, value: str, problem: str) -> None:
-    """The refusal gives the reason; nothing is guessed."""
-    with pytest.raises(ToolError, match=problem):
-        front_matter.setting(page, key, value)
-
-
-def test_naughty_values_are_kept_or_refused() -> None:
-    """A naughty string becomes the value as it is, among unchanged others, or is refused."""
-    before = front_matter.read(PAGE).values
-    wrong: list[str] = []
-    for text in naughty():
-        for key in ("title", "new"):
-            try:
-                after = front_matter.read(apply(PAGE, [front_matter.setting(PAGE, key, text)]) or "").values
-            except ToolError:
-                continue
-            value = after.pop(key)
-            spelled = str(value).lower() if isinstance(value, bool) else str(value)
-            if spelled != text or any(before[name] != after[name] for name in before if name != key):
-                wrong.append(text)
-
-    assert [] == wrong
 
 
 # -- differences -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.site_editor.pages import Digest, Pages, digest
 from handoff import ToolError
 
-_NEWLINE = re.compile(r"\r\n|\r|\n")
+NEWLINE = re.compile(r"\r\n|\r|\n")
+"""What ends a line."""
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]")
 SHOWN = 60
 """How many characters of a line a refusal shows."""
@@ -67,33 +68,25 @@ def is_published(text: str, opened: Digest, edits: Iterable[Edit]) -> bool:
     return before is not None and digest(before) == opened
 
 
-def replacement(text: str, start: int, old: str, new: str) -> Edit:
-    """The edit that puts `new` in the place of the only `old` from `start` on.
+def refined(edit: Edit) -> Edit:
+    """The same edit without what stays at its begin and its end."""
+    limit = min(len(edit.old), len(edit.new))
+    begin = next((at for at in range(limit) if edit.old[at] != edit.new[at]), limit)
+    limit -= begin
+    end = next((at for at in range(limit) if edit.old[-1 - at] != edit.new[-1 - at]), limit)
+    return Edit(
+        at=edit.at + begin, old=edit.old[begin : len(edit.old) - end], new=edit.new[begin : len(edit.new) - end]
+    )
 
-    Args:
-        text: the page.
-        start: where to begin to look, in characters.
-        old: text of the page; its line ends may be written in any way.
-        new: what is to stand there; its line ends become the page's.
 
-    Raises:
-        ToolError: `old` is empty, not there or there several times, or `new` changes nothing or is no text.
-    """
-    if not old:
-        raise ToolError("There is no text to replace: give some text of the page as old.")
-    require_text(new)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    wanted = old if old in text[start:] else _NEWLINE.sub(lambda _: newline, old)
-    places = _places(text, start, wanted)
-    if not places:
-        raise ToolError(f"The page does not hold {_short(old)}. {_near(text[start:], old)}")
-    if len(places) > 1:
-        lines = ", ".join(str(text.count("\n", 0, place) + 1) for place in places)
-        raise ToolError(f"{_short(old)} stands {len(places)} times, in the lines {lines}: give more of what is around.")
-    new = _NEWLINE.sub(lambda _: newline, new)
-    if new == wanted:
-        raise ToolError("The new text is the old text: there is nothing to change.")
-    return Edit(at=places[0], old=wanted, new=new)
+def newline_of(text: str) -> str:
+    """How the text ends its lines."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def with_ends(text: str, newline: str) -> str:
+    """The text with its lines ended in one way."""
+    return NEWLINE.sub(lambda _: newline, text)
 
 
 def require_text(text: str) -> None:
@@ -128,29 +121,6 @@ def _lines(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def _places(text: str, start: int, wanted: str) -> list[int]:
-    places: list[int] = []
-    place = text.find(wanted, start)
-    while place >= 0:
-        places.append(place)
-        place = text.find(wanted, place + 1)
-    return places
-
-
-def _near(text: str, wanted: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    near = difflib.get_close_matches(wanted.strip(), lines, n=3, cutoff=0.4)
-    words = _words(wanted)
-    near += [line for line in lines if line not in near and words & _words(line)]
-    if not near:
-        return "Read the page and give its text as it stands."
-    return f"Near it: {'; '.join(_short(line) for line in near[:3])}."
-
-
-def _words(text: str) -> set[str]:
-    """The words of a text that say something: those of four letters or more."""
-    return set(re.findall(r"\w{4,}", text.lower()))
-
-
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A text as a refusal shows it: quoted, and not long."""
     return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")

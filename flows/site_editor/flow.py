@@ -4,7 +4,7 @@ Nothing is written before `publish`: until then the change is a list of edits in
 as it was opened. A page that somebody else changed meanwhile is never written over.
 
 All tools are idempotent: they only read the files, but for `publish`, which knows its own work. So a crash leaves
-nothing in doubt: whatever it interrupted runs again.
+nothing in doubt: whatever it interrupted runs again. The editor's tools are in `editing`.
 """
 
 # ruff: noqa: D417  (a tool's docstring is for the model, which fills only some of the parameters)
@@ -12,18 +12,11 @@ nothing in doubt: whatever it interrupted runs again.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
 
-from pydantic import StringConstraints
-
-from flows.site_editor import front_matter
-from flows.site_editor.edits import Edit, difference, draft, is_published, replacement
-from flows.site_editor.front_matter import SettingName
-from flows.site_editor.pages import SUFFIX, Digest, PageId, Pages, candidates, digest
-from handoff import Flow, FromMetadata, Metadata, ToolError
-
-LayoutName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,60}$")]
-"""The name of a layout, such as ``wide``."""
+from flows.site_editor import finding
+from flows.site_editor.edits import Edit, difference, draft, is_published
+from flows.site_editor.pages import Digest, PageId, Pages, digest
+from handoff import Flow, FromMetadata, Metadata
 
 SILENCE = timedelta(minutes=10)
 """After this long without a word, an unpublished change is shown again."""
@@ -42,12 +35,12 @@ class Site(Metadata):
 
 def changed(site: Site) -> bool:
     """There is no change to review."""
-    return site.change is not None
+    return bool(site.change)
 
 
 def unchanged(site: Site) -> bool:
     """There is an unpublished change: have it reviewed first."""
-    return site.change is None
+    return not site.change
 
 
 flow = Flow(
@@ -60,14 +53,16 @@ welcome = flow.assistant(
     "welcome",
     description="Finds out which page to edit.",
     instructions="""
-        Find out which page the user wants to edit, then open it. If the name is not clear, list the pages.
+        Find out which page the user wants to edit, then open it. If several match, ask which one is meant; if none is
+        named, list the pages.
     """,
 )
 editor = flow.assistant(
     "editor",
     description="Changes the text, the layout and the settings of the open page.",
     instructions="""
-        You edit the page {{ page_id }}. Read it before you change it, and make exactly the change that is asked for.
+        You edit the page {{ page_id }}. Read it before you change it, and make exactly the change that is asked for,
+        by the tool that changes least.
         {% if change %}There is an unpublished change; have it reviewed when the user is done.{% endif %}
     """,
 )
@@ -75,7 +70,8 @@ reviewer = flow.assistant(
     "reviewer",
     description="Shows the change, then publishes or drops it.",
     instructions="""
-        Show the user the change to {{ page_id }}, then ask whether to publish it, to drop it or to go on editing.
+        Show the user the change to {{ page_id }}, then ask whether to publish it, to undo the last edit, to drop all
+        of it or to go on editing.
         Publish only what the user agreed to. These are the edits, in order:
         {% for edit in change or [] %}
         - {{ edit.old }} becomes {{ edit.new }}
@@ -88,94 +84,26 @@ reviewer = flow.assistant(
 
 
 @welcome.tool(idempotent=True)
-def list_pages(pages: Pages) -> str:
-    """List the pages of the site."""
-    return "\n".join(pages.names()) or "The site has no pages."
+def list_pages(pages: Pages, words: str = "") -> str:
+    """List the pages of the site, each with its title.
+
+    Args:
+        words: list only the pages whose path or title holds all of these words; empty for all pages.
+    """
+    found = finding.listing(pages, words)
+    return found or (f"No page matches {words!r}." if words else "The site has no pages.")
 
 
 @welcome.tool(to=editor, sets=("page_id", "opened"), idempotent=True)
-def open_page(site: Site, pages: Pages, page_id: PageId) -> str:
+def open_page(site: Site, pages: Pages, page: str) -> str:
     """Open a page for editing.
 
     Args:
-        page_id: the page's path without .md, such as blog/first-loaf.
+        page: its path, such as blog/first-loaf, or its title.
     """
-    site.opened = digest(pages.read(page_id))
-    return f"{page_id} is open."
-
-
-# -- editor ------------------------------------------------------------------------------------------------------------
-
-
-@editor.tool(idempotent=True)
-def read_page(site: Site, pages: Pages, page_id: FromMetadata[PageId], opened: FromMetadata[Digest]) -> str:
-    """Read the open page, unpublished edits included."""
-    return draft(pages, page_id, opened, site.change or [])
-
-
-@editor.tool(to=reviewer, sets="change", idempotent=True)
-def replace_text(
-    site: Site, pages: Pages, page_id: FromMetadata[PageId], opened: FromMetadata[Digest], old: str, new: str
-) -> str:
-    """Replace a piece of the page's text. Its settings are left alone.
-
-    Args:
-        old: the text to replace, as it stands in the page; it must stand there once.
-        new: the text to put there; empty to delete.
-    """
-    text = draft(pages, page_id, opened, site.change or [])
-    return _keep(site, pages, replacement(text, front_matter.read(text).body, old, new))
-
-
-@editor.tool(to=reviewer, sets="change", idempotent=True)
-def set_layout(
-    site: Site, pages: Pages, page_id: FromMetadata[PageId], opened: FromMetadata[Digest], layout: LayoutName
-) -> str:
-    """Choose the page's layout.
-
-    Args:
-        layout: the layout's name.
-    """
-    known = pages.layouts()
-    if known and layout not in known:
-        raise ToolError(f"There is no layout {layout!r}. {candidates('The layouts are', layout, known)}")
-    text = draft(pages, page_id, opened, site.change or [])
-    return _keep(site, pages, front_matter.setting(text, "layout", layout))
-
-
-@editor.tool(to=reviewer, sets="change", idempotent=True)
-def change_setting(
-    site: Site,
-    pages: Pages,
-    page_id: FromMetadata[PageId],
-    opened: FromMetadata[Digest],
-    key: SettingName,
-    value: str,
-) -> str:
-    """Change a setting of the page, such as its title or whether it is a draft.
-
-    Args:
-        key: the setting's name as it stands in the front matter.
-        value: its new value as it is written there, without quotes; true or false for a switch.
-    """
-    if key == "layout":
-        raise ToolError("The layout is chosen with set_layout.")
-    text = draft(pages, page_id, opened, site.change or [])
-    return _keep(site, pages, front_matter.setting(text, key, value))
-
-
-@editor.tool(to=reviewer, idempotent=True)
-def review(
-    pages: Pages, page_id: FromMetadata[PageId], opened: FromMetadata[Digest], change: FromMetadata[list[Edit]]
-) -> str:
-    """Have the unpublished change reviewed as it is."""
-    return _shown(pages, page_id, opened, change)
-
-
-@editor.tool(to=welcome, clears=("page_id", "opened"), allow=unchanged, idempotent=True)
-def leave_page(page_id: FromMetadata[PageId]) -> str:
-    """Leave the page as it is, to edit another one."""
-    return f"{page_id} is left as it was."
+    site.page_id = finding.find(pages, page)
+    site.opened = digest(pages.read(site.page_id))
+    return f"{site.page_id} is open."
 
 
 # -- reviewer ----------------------------------------------------------------------------------------------------------
@@ -186,7 +114,7 @@ def show_change(
     pages: Pages, page_id: FromMetadata[PageId], opened: FromMetadata[Digest], change: FromMetadata[list[Edit]]
 ) -> str:
     """Show what the change does to the page."""
-    return _shown(pages, page_id, opened, change)
+    return shown(pages, page_id, opened, change)
 
 
 @reviewer.tool(to=welcome, clears=("page_id", "opened", "change"), idempotent=True)
@@ -206,6 +134,21 @@ def drop(page_id: FromMetadata[PageId]) -> str:
     return f"The change to {page_id} is dropped; nothing was written."
 
 
+@reviewer.tool(to=editor, sets="change", idempotent=True)
+def undo(
+    site: Site,
+    pages: Pages,
+    page_id: FromMetadata[PageId],
+    opened: FromMetadata[Digest],
+    change: FromMetadata[list[Edit]],
+) -> str:
+    """Take the last edit back; the edits before it are kept."""
+    site.change = change[:-1]
+    if not site.change:
+        return f"The edit is undone; nothing is left of the change to {page_id}."
+    return f"The last edit is undone. What is left of the change:\n{shown(pages, page_id, opened, site.change)}"
+
+
 @reviewer.tool(to=editor, idempotent=True)
 def go_on(page_id: FromMetadata[PageId]) -> str:
     """Go on editing the page; the change is kept."""
@@ -216,12 +159,7 @@ def go_on(page_id: FromMetadata[PageId]) -> str:
 remind = editor.after(SILENCE, to=reviewer.when(changed))
 
 
-def _keep(site: Site, pages: Pages, edit: Edit) -> str:
-    """Add an edit to the change and show all of it."""
-    site.change = [*(site.change or []), edit]
-    return _shown(pages, site.page_id or "", site.opened or "", site.change)
-
-
-def _shown(pages: Pages, page_id: PageId, opened: Digest, change: list[Edit]) -> str:
+def shown(pages: Pages, page_id: PageId, opened: Digest, change: list[Edit]) -> str:
+    """What a change does to its page, as a unified diff."""
     before, after = pages.read_as_opened(page_id, opened), draft(pages, page_id, opened, change)
-    return difference(before, after, page_id + SUFFIX) or "The edits cancel out: the page stays as it is."
+    return difference(before, after, pages.file(page_id)) or "The edits cancel out: the page stays as it is."

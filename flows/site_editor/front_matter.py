@@ -1,32 +1,50 @@
-"""The YAML front matter of a page, edited in place.
+"""The front matter of a page, YAML or TOML, edited in place.
 
-A YAML parser says where a value stands, and only that span changes. Every edit is read back before it is given out: the
-key must have its new value and all others theirs.
+A parser says where a value stands, and only that span changes. Every edit is read back before it is given out: what was
+asked for must be there, and everything else as it was.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import math
+import copy
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Protocol
 
-import yaml
 from pydantic import StringConstraints
 
-from flows.site_editor.edits import Edit, apply, require_text
+from flows.site_editor import toml_syntax, yaml_syntax
+from flows.site_editor.edits import Edit, apply, newline_of, require_text, with_ends
 from flows.site_editor.pages import candidates
+from flows.site_editor.settings import Given, Wanted, converted, is_group, is_list, item, same
+from flows.site_editor.settings import added as as_added
 from handoff import ToolError
 
-SettingName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,59}$")]
-"""The key of a setting, such as ``title``."""
+SettingName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*$")]
+"""The key of a setting, such as ``title``; in a group, ``group.key``."""
 
-_BLOCK = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_YES = {"true", "yes", "on"}
-_NO = {"false", "no", "off"}
+
+class Syntax(Protocol):
+    """A language of front matter; a module is one. Edits are relative to the block; a path is the keys to a setting."""
+
+    # ruff: disable[D102]  (the modules say what each does)
+    def load(self, block: str) -> object: ...
+    def parse(self, text: str) -> Any: ...
+    def written(self, block: str, path: Sequence[str]) -> str: ...
+    def replaced(self, block: str, path: Sequence[str], wanted: Wanted) -> Edit: ...
+    def added(self, block: str, path: Sequence[str], wanted: Wanted) -> Edit: ...
+    def removed(self, block: str, path: Sequence[str]) -> Edit: ...
+    def with_item(self, block: str, path: Sequence[str], item: Any) -> Edit: ...
+    def without_item(self, block: str, path: Sequence[str], index: int) -> Edit: ...
+
+    # ruff: enable[D102]
+
+
+_YAML = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<block>.*?)^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_TOML = re.compile(r"\A\ufeff?\+\+\+[ \t]*\r?\n(?P<block>.*?)^\+\+\+[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_JSON = re.compile(r"\A\ufeff?\{\s*[\"}]")
+_SYNTAXES: list[tuple[re.Pattern[str], Syntax]] = [(_YAML, yaml_syntax), (_TOML, toml_syntax)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,189 +53,225 @@ class FrontMatter:
 
     Attributes:
         text: the whole page.
-        start: where the YAML begins, in characters.
+        start: where the block begins, in characters.
         end: where it ends; the same as `start` if the page has none.
+        body: where the page's own text begins.
         present: whether the page has front matter.
-        values: what the YAML says, by key.
+        syntax: its language.
+        values: what it says, by key.
     """
 
     text: str
     start: int
     end: int
+    body: int
     present: bool
+    syntax: Syntax
     values: dict[str, Any]
 
     @property
-    def body(self) -> int:
-        """Where the page's own text begins, in characters."""
-        match = _BLOCK.match(self.text)
-        return self.start if match is None else match.end()
+    def block(self) -> str:
+        """The front matter without its fences."""
+        return self.text[self.start : self.end]
 
 
 def read(text: str) -> FrontMatter:
     """The front matter of a page.
 
     Raises:
-        ToolError: it is no YAML mapping.
+        ToolError: it cannot be read, or is no mapping.
     """
-    match = _BLOCK.match(text)
-    if match is None:
-        return FrontMatter(text, (start := int(text.startswith("\ufeff"))), start, present=False, values={})
-    start, end = match.span("yaml")
-    return FrontMatter(text, start, end, present=True, values=_load(match["yaml"]))
+    for pattern, syntax in _SYNTAXES:
+        match = pattern.match(text)
+        if match is not None:
+            start, end = match.span("block")
+            return FrontMatter(text, start, end, match.end(), True, syntax, _mapping(syntax.load(match["block"])))
+    start = int(text.startswith("\ufeff"))
+    return FrontMatter(text, start, start, start, present=False, syntax=yaml_syntax, values={})
 
 
-def setting(text: str, key: str, value: str) -> Edit:
+def body_of(text: str) -> int:
+    """Where a page's own text begins, in characters; also where the front matter cannot be read."""
+    found = (match for pattern, _ in _SYNTAXES if (match := pattern.match(text)))
+    return next((match.end() for match in found), int(text.startswith("\ufeff")))
+
+
+def setting(text: str, key: str, given: Given) -> Edit:
     """The edit that gives a setting a value, of the kind it has now; a setting that is not there is added.
 
     Args:
         text: the page.
         key: the setting.
-        value: the value as people write it.
+        given: the value as people write it, or the items of a list.
 
     Raises:
-        ToolError: the value is not of that kind, the setting is no single value, or it cannot be changed in place.
+        ToolError: the value is not of that kind, or cannot be changed in place.
     """
-    require_text(value)
+    for one in [given] if isinstance(given, str) else given:
+        require_text(one)
     front = read(text)
-    yaml_text = text[front.start : front.end]
-    found = _value_of(yaml_text, key)
-    if found is None:
-        edit, wanted = _added(front, key, value)
+    path = path_of(front, key)
+    if path is None:
+        return _added(front, key, given)
+    now = _value(front.values, path)
+    wanted = converted(".".join(path), now, front.syntax.written(front.block, path), given, front.syntax.parse)
+    if same(wanted.value, now):
+        raise ToolError(f"{'.'.join(path)} is {_told(given)} already: there is nothing to change.")
+    edit = front.syntax.replaced(front.block, path, wanted)
+    return _checked(front, edit, path, wanted.value)
+
+
+def with_item(text: str, key: str, given: str) -> Edit:
+    """The edit that adds an item to a list; a list that is not there is made.
+
+    Raises:
+        ToolError: the setting is no list, holds the item already, or cannot be changed in place.
+    """
+    require_text(given)
+    front = read(text)
+    path = path_of(front, key)
+    if path is None or _value(front.values, path) is None:
+        return setting(text, key, [given])
+    items = _list(front, path)
+    new = item(items, given)
+    if any(same(new, one) for one in items):
+        raise ToolError(f"{'.'.join(path)} holds {given!r} already: there is nothing to change.")
+    return _checked(front, front.syntax.with_item(front.block, path, new), path, [*items, new])
+
+
+def without_item(text: str, key: str, given: str) -> Edit:
+    """The edit that takes an item out of a list.
+
+    Raises:
+        ToolError: the setting is no list, does not hold the item, or cannot be changed in place.
+    """
+    front = read(text)
+    path = _existing(front, key)
+    items = _list(front, path)
+    spelled = [str(one).casefold() for one in items]
+    if given.casefold() not in spelled:
+        raise ToolError(f"{'.'.join(path)} does not hold {given!r}. {candidates('It holds', given, map(str, items))}")
+    index = spelled.index(given.casefold())
+    edit = front.syntax.without_item(front.block, path, index)
+    return _checked(front, edit, path, items[:index] + items[index + 1 :])
+
+
+def without(text: str, key: str) -> Edit:
+    """The edit that takes a setting away.
+
+    Raises:
+        ToolError: it is not there, or cannot be taken away without changing more.
+    """
+    front = read(text)
+    path = _existing(front, key)
+    return _checked(front, front.syntax.removed(front.block, path), path, None, gone=True)
+
+
+def path_of(front: FrontMatter, key: str) -> list[str] | None:
+    """The keys that lead to a setting, as they are spelled there; None if it is not there.
+
+    Args:
+        front: the front matter.
+        key: the setting; upper and lower case are the same where only one spelling is there.
+    """
+    group: Any = front.values
+    if key in front.values:
+        return [key]
+    path: list[str] = []
+    for part in key.split("."):
+        if not is_group(group):
+            return None
+        found = [str(name) for name in group if str(name).casefold() == part.casefold()]
+        name = part if part in found else found[0] if len(found) == 1 else None
+        if name is None:
+            return None
+        path.append(name)
+        group = group[name]
+    return path
+
+
+def names(front: FrontMatter) -> list[str]:
+    """The settings of a page, those in groups as ``group.key``."""
+    return list(_names(front.values, ""))
+
+
+def _names(group: dict[str, Any], prefix: str) -> list[str]:
+    found: list[str] = []
+    for key, value in group.items():
+        found += _names(value, f"{prefix}{key}.") if is_group(value) and value else [f"{prefix}{key}"]
+    return found
+
+
+def _added(front: FrontMatter, key: str, given: Given) -> Edit:
+    """A line for a new setting; front matter is made where there is none."""
+    if not front.present and _JSON.match(front.text):
+        raise ToolError("The front matter is JSON, which cannot be changed here: change it in the file by hand.")
+    wanted = as_added(given, front.syntax.parse)
+    path = key.split(".")
+    above = path_of(front, ".".join(path[:-1])) if len(path) > 1 else []
+    if above is None or (above and not is_group(_value(front.values, above))):
+        raise ToolError(f"There is no group {'.'.join(path[:-1])!r} to add {path[-1]} to: add it in the file by hand.")
+    path = [*above, path[-1]]
+    edit = front.syntax.added(front.block, path, wanted)
+    if not front.present:
+        edit = Edit(at=0, old="", new=f"---\n{edit.new}---\n")
+    return _checked(front, edit, path, wanted.value)
+
+
+def _existing(front: FrontMatter, key: str) -> list[str]:
+    path = path_of(front, key)
+    if path is None:
+        raise ToolError(f"The page has no setting {key!r}. {candidates('Its settings are', key, names(front))}")
+    return path
+
+
+def _list(front: FrontMatter, path: Sequence[str]) -> list[Any]:
+    value = _value(front.values, path)
+    if not is_list(value):
+        raise ToolError(f"{'.'.join(path)} is no list: give its value with change_setting.")
+    return value
+
+
+def _mapping(values: object) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if not is_group(values):
+        raise ToolError("The front matter is no mapping of keys to values: mend the file by hand.")
+    return values
+
+
+def _value(values: dict[str, Any], path: Sequence[str]) -> Any:
+    value: Any = values
+    for key in path:
+        value = value[key]
+    return value
+
+
+def _told(given: Given) -> str:
+    return given if isinstance(given, str) else ", ".join(given)
+
+
+def _checked(front: FrontMatter, edit: Edit, path: Sequence[str], wanted: object, *, gone: bool = False) -> Edit:
+    """The edit, in its place in the page, if it reads back as what was asked for among what was there.
+
+    Raises:
+        ToolError: it does not.
+    """
+    edit = Edit(at=front.start + edit.at, old=edit.old, new=with_ends(edit.new, newline_of(front.text)))
+    expected = copy.deepcopy(front.values)
+    group = _value(expected, path[:-1])
+    if gone:
+        del group[path[-1]]
     else:
-        wanted = _convert(key, front.values[key], value)
-        if _same(wanted, front.values[key]):
-            raise ToolError(f"{key} is {value} already: there is nothing to change.")
-        begin, end = found.start_mark.index, found.end_mark.index
-        old = yaml_text[begin:end]
-        edit = Edit(at=front.start + begin, old=old, new=_written(wanted, found.style, old, yaml_text[:begin]))
-    _check(front, edit, key, wanted)
+        group[path[-1]] = wanted
+    after = apply(front.text, [edit])
+    if after is None or not same(_sorted(read(after).values), _sorted(expected)):
+        raise ToolError(f"{'.'.join(path)} cannot be changed in place without changing more: change it by hand.")
     return edit
 
 
-def _load(yaml_text: str) -> dict[str, Any]:
-    try:
-        values: object = yaml.safe_load(yaml_text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ToolError(f"The front matter cannot be read as YAML ({reason}): mend the file by hand.") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ToolError("The front matter is no mapping of keys to values: mend the file by hand.")
-    return cast("dict[str, Any]", values)
-
-
-def _value_of(yaml_text: str, key: str) -> yaml.ScalarNode | None:
-    """Where the value of a key stands; None if there is no such key.
-
-    Raises:
-        ToolError: the value is none that can be replaced where it stands.
-    """
-    root = yaml.compose(yaml_text, Loader=yaml.SafeLoader)
-    if root is None:
-        return None
-    pairs: list[tuple[yaml.Node, yaml.Node]] = root.value
-    found = [(name, value) for name, value in pairs if isinstance(name, yaml.ScalarNode) and name.value == key]
-    if not found:
-        return None
-    name, value = found[-1]
-    if len(found) > 1:
-        raise ToolError(f"{key} stands {len(found)} times in the front matter: mend the file by hand first.")
-    if not isinstance(value, yaml.ScalarNode):
-        kind = "a list" if isinstance(value, yaml.SequenceNode) else "a group of settings"
-        single = [str(one.value) for one, other in pairs if isinstance(other, yaml.ScalarNode)]
-        raise ToolError(f"{key} is {kind}; only single values can be changed. {candidates('They are', key, single)}")
-    written = yaml_text[value.start_mark.index : value.end_mark.index]
-    if value.start_mark.index < name.end_mark.index or written[:1] in ("&", "!", "*"):
-        raise ToolError(f"{key} is written with an anchor, an alias or a tag: change it in the file by hand.")
-    return value
-
-
-def _added(front: FrontMatter, key: str, value: str) -> tuple[Edit, Any]:
-    """A line for a new setting, its kind as YAML reads it."""
-    newline = "\r\n" if "\r\n" in front.text else "\n"
-    wanted = _as_written(value)
-    line = f"{key}: {_scalar(wanted, None)}{newline}"
-    if not front.present:
-        line = f"---{newline}{line}---{newline}"
-    elif front.end > front.start and front.text[front.end - 1] != "\n":
-        line = newline + line
-    return Edit(at=front.end, old="", new=line), wanted
-
-
-def _convert(key: str, now: object, value: str) -> Any:
-    """The value in the kind the setting has now."""
-    kinds: dict[type, tuple[str, Callable[[str], Any]]] = {
-        bool: ("true or false", _boolean),
-        int: ("a whole number", int),
-        float: ("a number", _number),
-        dt.datetime: ("a date and time such as 2026-03-01 12:00", dt.datetime.fromisoformat),
-        dt.date: ("a date such as 2026-03-01", dt.date.fromisoformat),
-    }
-    if type(now) not in kinds:
-        return _as_written(value) if now is None else value
-    kind, convert = kinds[type(now)]
-    try:
-        return convert(value.strip())
-    except (ValueError, OverflowError):
-        raise ToolError(f"{key} is {kind}; {value!r} is not.") from None
-
-
-def _as_written(value: str) -> Any:
-    """A switch or a number if the value is spelled as one, else the text: YAML would take 12:30 for a number."""
-    if value in ("true", "false"):
-        return value == "true"
-    for kind in (int, float):
-        with suppress(ValueError, OverflowError):
-            if str(kind(value)) == value and math.isfinite(float(value)):
-                return kind(value)
-    return value
-
-
-def _boolean(value: str) -> bool:
-    if value.lower() not in _YES | _NO:
-        raise ValueError(value)
-    return value.lower() in _YES
-
-
-def _number(value: str) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-def _written(value: Any, style: str | None, old: str, before: str) -> str:
-    """The value as it is to stand in the place of `old`: quoted as that was."""
-    if style in ("|", ">"):
-        return _scalar(value, '"') + old[len(old.rstrip()) :]
-    quote = style if isinstance(value, str) else None
-    return ("" if old or before.endswith(" ") else " ") + _scalar(value, quote)
-
-
-def _scalar(value: Any, quote: str | None) -> str:
-    """A value in YAML, on one line."""
-    if isinstance(value, str) and (quote is not None or not value.isprintable()):
-        written = yaml.safe_dump(value, default_style=quote or '"', allow_unicode=True, width=math.inf)
-        return written.rstrip("\n") if "\n" not in written.rstrip("\n") else _scalar(value, '"')
-    return yaml.safe_dump({"k": value}, allow_unicode=True, width=math.inf).removeprefix("k: ").rstrip("\n")
-
-
-def _check(front: FrontMatter, edit: Edit, key: str, wanted: object) -> None:
-    """Refuse an edit that reads back as anything but the new value among the old ones.
-
-    Raises:
-        ToolError: it does.
-    """
-    after = read(apply(front.text, [edit]) or "")
-    same = after.values.keys() == front.values.keys() | {key} and all(
-        _same(after.values[name], wanted if name == key else front.values[name]) for name in after.values
-    )
-    if not same:
-        raise ToolError(f"{key} cannot be changed in place without changing more: change it in the file by hand.")
-
-
-def _same(left: object, right: object) -> bool:
-    """Whether two values are alike and of one kind: 1 and true are not."""
-    return repr(left) == repr(right)
+def _sorted(value: Any) -> Any:
+    """A value without the order of its keys: TOML's groups come last whatever was added."""
+    if is_group(value):
+        return {key: _sorted(value[key]) for key in sorted(value, key=str)}
+    return [_sorted(one) for one in value] if is_list(value) else value

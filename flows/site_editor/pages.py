@@ -1,7 +1,8 @@
 """The site as files: a directory of Markdown pages, read and written as bytes.
 
-A page is only what the listing finds, so no name leads out of the site. It is written whole or not at all. Whether the
-file is still what was opened is asked just before; no file system can hold off a writer in the moment between.
+A page is only what the listing finds, so no name leads out of the site, however it is spelled. It is written whole or
+not at all. Whether the file is still what was opened is asked just before; no file system can hold off a writer in the
+moment between.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from pydantic.dataclasses import dataclass
 
 from handoff import Deps, ToolError
 
-PageId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(/[a-z0-9-]+)*$")]
-"""A page's path without ``.md``, such as ``blog/first-loaf``."""
+PageId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""A page's path as the listing spells it: without ``.md``, such as ``blog/first-loaf``; other suffixes stay."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a file's bytes."""
 
 SUFFIX = ".md"
+SUFFIXES = (SUFFIX, ".markdown", ".mdx")
+"""What the names of pages end in, in small letters."""
+FOREIGN = frozenset({"node_modules", "vendor", "themes", "_site", "public", "dist"})
+"""Folders of a site, at its top, that hold what others wrote or what was built."""
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | _SAFELY
 NEAR = 5
@@ -43,14 +48,21 @@ class Pages(Deps):
     root: DirectoryPath
 
     def names(self) -> list[PageId]:
-        """The pages there are, in order. Links are not followed; hidden files and other spellings are no pages."""
+        """The pages there are, in order. Links are not followed; what is hidden, built or others' is no page."""
         return sorted(self._files())
 
-    def layouts(self) -> list[str]:
-        """The layouts of the site: the files in ``layouts``, without their suffix; empty if it keeps none."""
-        with suppress(OSError), os.scandir(self.root / "layouts") as entries:
-            return sorted(Path(entry.name).stem for entry in entries if entry.is_file(follow_symlinks=False))
-        return []
+    def texts(self) -> dict[PageId, str]:
+        """All pages that can be read, in order, by their ids."""
+        found = ((page_id, _text(path)) for page_id, path in sorted(self._files().items()))
+        return {page_id: text for page_id, text in found if text is not None}
+
+    def file(self, page_id: PageId) -> str:
+        """A page's file, as a path in the site; parts separated by ``/``.
+
+        Raises:
+            ToolError: there is no such page.
+        """
+        return self._path(page_id).relative_to(self.root).as_posix()
 
     def read(self, page_id: PageId) -> str:
         """A page's text, byte for byte: line endings and byte order mark as they are.
@@ -83,17 +95,19 @@ class Pages(Deps):
         Raises:
             ToolError: there is no such page, or it cannot be written.
         """
-        path = self._path(page_id)
+        path, content = self._path(page_id), text.encode()
         try:
-            _replace(path, text.encode())
+            _replace(path, content)
         except OSError as error:
+            # Two bodies that overlap write the same file beside it: who comes second finds the work done.
+            with suppress(OSError):
+                if _content(path) == content:
+                    return
             raise ToolError(f"{page_id} could not be written: {error.strerror}. It is as it was.") from error
 
     def _bytes(self, page_id: PageId) -> bytes:
         try:
-            file = os.open(self._path(page_id), _READ)
-            with os.fdopen(file, "rb") as stream:
-                return stream.read()
+            return _content(self._path(page_id))
         except OSError as error:
             raise ToolError(f"{page_id} could not be read: {error.strerror}.") from error
 
@@ -107,20 +121,37 @@ class Pages(Deps):
         return dict(_walk(self.root, ""))
 
 
-def _walk(directory: Path, prefix: str) -> Iterator[tuple[str, Path]]:
-    with os.scandir(directory) as entries:
+def _walk(directory: Path, prefix: str) -> Iterator[tuple[PageId, Path]]:
+    with suppress(PermissionError), os.scandir(directory) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and _is_part(entry.name):
+            if not _is_spelled(entry.name) or (not prefix and entry.name in FOREIGN) or entry.name == "node_modules":
+                continue
+            if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False) and entry.name.endswith(SUFFIX):
-                name = entry.name.removesuffix(SUFFIX)
-                if _is_part(name):
-                    yield prefix + name, Path(entry.path)
+            elif entry.is_file(follow_symlinks=False) and entry.name.lower().endswith(SUFFIXES):
+                yield prefix + _short(entry.name), Path(entry.path)
 
 
-def _is_part(name: str) -> bool:
-    """Whether a name is one that `PageId` can spell."""
-    return bool(name) and name.isascii() and name.replace("-", "a").isalnum() and name == name.lower()
+def _is_spelled(name: str) -> bool:
+    """Whether a name is shown by listings and can be written in one line of text."""
+    return not name.startswith(".") and name.isprintable()
+
+
+def _short(name: str) -> str:
+    """The name of a page's file as its id spells it: no two files of a folder have the same."""
+    stem = name.removesuffix(SUFFIX)
+    return name if stem.lower().endswith(SUFFIXES) else stem
+
+
+def _content(path: Path) -> bytes:
+    with os.fdopen(os.open(path, _READ), "rb") as stream:
+        return stream.read()
+
+
+def _text(path: Path) -> str | None:
+    with suppress(OSError, UnicodeDecodeError):
+        return _content(path).decode()
+    return None
 
 
 def _replace(path: Path, content: bytes) -> None:

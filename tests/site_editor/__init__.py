@@ -1,0 +1,1 @@
+"""Sites and sentences for the tests of the site editor."""
