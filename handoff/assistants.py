@@ -7,12 +7,13 @@ the thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeAlias, TypedDict, TypeVar, Unpack
 
 from typing_extensions import TypeVar as TypeVarWithDefault
 
+from handoff.backends.base import View
 from handoff.guards import check_guard, name_of, reason_of
 from handoff.metadata import Metadata
 from handoff.place import Place, Scope, as_given, caller_place, names_around, refuse_unknown
@@ -39,11 +40,14 @@ class Options:
         temperature: randomness of the model's choice of words, from 0 to 2.
         tool_choice: ``auto``, ``none``, ``required`` or the name of one of the assistant's tools.
         max_output_tokens: the longest answer, in tokens.
+        view: what it sees of the thread, where the backend sends it: `all`, all but what others said and did (`own`),
+            what has come `since_active`, or a number of turns.
     """
 
     temperature: float | None = None
     tool_choice: str | None = None
     max_output_tokens: int | None = None
+    view: View = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Transition:
         speak: whether the new assistant speaks at once; ``output``: the tool's output is its reply.
         delay: the silence that triggers it, for the kind ``after``.
         back: it was declared as a way back, so it is taken only towards the assistant active before.
+        place: where it was declared; two transitions differ by more than that.
         reason: what the model is told when the guard says no.
     """
 
@@ -89,6 +94,7 @@ class Transition:
     speak: Speak = True
     delay: timedelta | None = None
     back: bool = False
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     @property
     def reason(self) -> str:

@@ -165,7 +165,7 @@ def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadE
         yield from _outputs(before, after)
     yield from _tickets(before, after)
     yield from _runs(before, after)
-    for move, output in _moves(before, event, after):
+    for move, output in moves(before, event, after):
         if output is not None:
             yield MessageAdded(thread, None if before.run is None else before.run.number, move.source, output)
         yield TransitionTaken(thread, move.source, move.dest, move.trigger)
@@ -210,8 +210,14 @@ def _runs(before: State, after: State) -> Iterator[RunChanged]:
         yield RunChanged(after.thread, new.number, new.assistant, new.status)
 
 
-def _moves(before: State, event: happened.Event, after: State) -> Iterator[tuple[Move, str | None]]:
-    """Yield the transition that was applied, with the output that is its reply where nobody else speaks."""
+def moves(before: State, event: happened.Event, after: State) -> Iterator[tuple[Move, str | None]]:
+    """Yield the transition that was applied, with the output that is its reply where nobody else speaks.
+
+    Args:
+        before: the thread just before the event.
+        event: the event.
+        after: the thread just after it.
+    """
     if isinstance(event, happened.Moved):
         yield event.move, None
     elif isinstance(event, happened.Resolved) and event.move is not None and before.assistant == event.move.source:

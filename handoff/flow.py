@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Never, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, Never, Unpack, cast, get_args
 
 from typing_extensions import TypeVar
 
@@ -28,11 +28,13 @@ from handoff.assistants import (
     Transition,
 )
 from handoff.attribution import attribute
+from handoff.backends.base import NamedView, View
 from handoff.errors import InstructionsError, NotTaken
 from handoff.guards import name_of
 from handoff.limits import Limits
 from handoff.metadata import Deps, Metadata, dump, load
 from handoff.metadata_class import check_metadata_class
+from handoff.observers import OBSERVERS
 from handoff.place import Place, Scope, as_given, caller_place, names_around, place_of, refuse_unknown
 from handoff.routes import EVERYWHERE, Routes, is_assistant, require_source
 from handoff.tool_building import build_tool, name_problem
@@ -67,6 +69,7 @@ class Flow(Generic[M, D_co]):
         end: the destination that closes the thread.
         back: the destination that is whichever assistant was active before.
         routes: the declared routes that no tool triggers.
+        instructions: the template put before those of every assistant, if there is one.
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class Flow(Generic[M, D_co]):
         self.deps = deps
         self.limits = limits or Limits()
         self.place = place
-        self._instructions = self._template(instructions, f"flow {name}", place)
+        self.instructions = self._template(instructions, f"flow {name}", place)
         self._assistants: dict[str, Assistant[M]] = {}
         self._tools: list[Tool] = []
         self._migrations: dict[str, Migration] = {}
@@ -132,6 +135,7 @@ class Flow(Generic[M, D_co]):
         temperature: float | None = None,
         tool_choice: str | None = None,
         max_output_tokens: int | None = None,
+        view: View = "all",
         **unknown: Never,
     ) -> Assistant[M]:
         """Declare an assistant; the first one is where threads start.
@@ -144,13 +148,16 @@ class Flow(Generic[M, D_co]):
             temperature: randomness of the model's choice of words, from 0 to 2.
             tool_choice: ``auto``, ``none``, ``required`` or the name of one of its tools.
             max_output_tokens: the longest answer, in tokens.
+            view: what it sees of the thread: ``all``; ``own``, which leaves out what other assistants said and did;
+                ``since_active``, what has come since it was active before; or how many turns, each from a user's
+                message to the next. What answers it now is always seen.
             **unknown: refused.
 
         Raises:
             DefinitionError: an argument cannot work, or the flow is frozen.
         """
         place = caller_place()
-        known = ("instructions", "model", "description", "temperature", "tool_choice", "max_output_tokens")
+        known = ("instructions", "model", "description", "temperature", "tool_choice", "max_output_tokens", "view")
         refuse_unknown(unknown, known, place)
         self.require_open(place)
         if problem := name_problem(name, RESERVED):
@@ -159,9 +166,9 @@ class Flow(Generic[M, D_co]):
             raise place.refuse(
                 f"{self.name} has an assistant {name} already, declared at {self._assistants[name].place}"
             )
-        _check_options(name, temperature, max_output_tokens, place)
+        _check_options(name, temperature, max_output_tokens, view, place)
         template = self._template(instructions, name, place)
-        options = Options(temperature, tool_choice, max_output_tokens)
+        options = Options(temperature, tool_choice, max_output_tokens, view)
         assistant = Assistant(name, self, template, model, " ".join(description.split()), options, place)
         self._assistants[name] = assistant
         return assistant
@@ -373,6 +380,8 @@ class Flow(Generic[M, D_co]):
         )
         if isinstance(verdict, Denied):
             raise NotTaken(assistant.name, name, verdict.reason)
+        for observer in OBSERVERS:
+            observer.step_taken(self, verdict)
         return self.end if verdict.dest == END else self._assistants[verdict.dest]
 
     def judge(
@@ -395,7 +404,14 @@ class Flow(Generic[M, D_co]):
             go: name of the destination the body chose.
             blocked: why a transition must not be taken now, or None; asked last, so the next destination is tried.
         """
-        return self.frozen_form.judge(assistant, trigger, metadata, previous=previous, go=go, blocked=blocked)
+        told = self._guard_asked if OBSERVERS else None
+        return self.frozen_form.judge(
+            assistant, trigger, metadata, previous=previous, go=go, blocked=blocked, told=told
+        )
+
+    def _guard_asked(self, transition: Transition, held: bool) -> None:
+        for observer in OBSERVERS:
+            observer.guard_asked(self, transition, held=held)
 
     def _tool_name(self, assistant: Assistant[M], trigger: Callable[..., Any] | Tool) -> str:
         function = trigger.function if isinstance(trigger, Tool) else trigger
@@ -424,7 +440,7 @@ class Flow(Generic[M, D_co]):
         Raises:
             InstructionsError: a placeholder stands on an unset field, or a template failed.
         """
-        templates = (self._instructions, self._assistants[assistant].instructions)
+        templates = (self.instructions, self._assistants[assistant].instructions)
         texts = [template.render(metadata) for template in templates if template is not None]
         return "\n\n".join(text for text in texts if text.strip())
 
@@ -471,13 +487,16 @@ class Flow(Generic[M, D_co]):
         return f"<flow {self.name}>"
 
 
-def _check_options(name: str, temperature: Any, max_output_tokens: Any, place: Place) -> None:
+def _check_options(name: str, temperature: Any, max_output_tokens: Any, view: Any, place: Place) -> None:
     if temperature is not None and not (_is_number(temperature) and 0 <= temperature <= 2):  # noqa: PLR2004
         raise place.refuse(f"{name} has temperature={temperature!r}: give a number from 0 to 2")
     if max_output_tokens is not None and not (
         isinstance(max_output_tokens, int) and not isinstance(max_output_tokens, bool) and max_output_tokens > 0
     ):
         raise place.refuse(f"{name} has max_output_tokens={max_output_tokens!r}: give a whole number above zero")
+    turns = isinstance(view, int) and not isinstance(view, bool) and view > 0
+    if not turns and not (isinstance(view, str) and view in get_args(NamedView)):
+        raise place.refuse(f"{name} has view={view!r}: give 'all', 'own', 'since_active' or how many turns, from 1")
 
 
 def _is_number(value: object) -> bool:

@@ -55,9 +55,10 @@ class Frozen:
         previous: str | None = None,
         go: str | None = None,
         blocked: Callable[[Transition], str | None] | None = None,
+        told: Callable[[Transition, bool], None] | None = None,
     ) -> Transition | Denied:
-        """Fire the Machine; see `Flow.judge`."""
-        question = Question(metadata, previous, go, blocked)
+        """Fire the Machine; see `Flow.judge`. `told` is called with what each guard said."""
+        question = Question(metadata, previous, go, blocked, told=told)
         taken = fire(self.table, assistant, trigger, question)
         if taken is not None:
             return taken
@@ -95,7 +96,7 @@ def build_frozen(
         if choice is not None and choice not in known:
             raise assistant.place.refuse(f"{name} has tool_choice={choice!r}: give one of {', '.join(known)}")
     of_tools = [
-        Route(name, tool.name, "tool", tool.to, tool.speak)
+        Route(name, tool.name, "tool", tool.to, tool.speak, place=tool.place)
         for name, own in offered.items()
         for tool in own.values()
         if tool.to

@@ -29,6 +29,7 @@ class Question:
         blocked: why the core forbids a transition, or None.
         refusals: the reasons given so far, in the order of the destinations.
         taken: the transition that was taken.
+        told: called with what each guard said; None if nobody wants to know.
     """
 
     metadata: Metadata
@@ -37,6 +38,7 @@ class Question:
     blocked: Callable[[Transition], str | None] | None = None
     refusals: list[str] = field(default_factory=list[str])
     taken: Transition | None = None
+    told: Callable[[Transition, bool], None] | None = None
 
 
 class Cursor:
@@ -117,7 +119,11 @@ def _guarded(row: Transition) -> Callable[[EventData], bool]:
 
     def guarded(event_data: EventData) -> bool:
         question: Question = event_data.kwargs["question"]
-        refusal = ask(row.guard, question.metadata) if row.guard is not None else None
+        if row.guard is None:
+            return True
+        refusal = ask(row.guard, question.metadata)
+        if question.told is not None:
+            question.told(row, refusal is None)
         return _noted(question, refusal)
 
     return guarded

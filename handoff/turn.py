@@ -301,4 +301,6 @@ def _resolution(state: State, data: Mapping[str, Any], judge: Judge, at: float) 
         move=verdict.move,
         denied=verdict.denied,
         by=data.get("by", ""),
+        ran=data.get("ran", True),
+        failed=data.get("failed", False),
     )

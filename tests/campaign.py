@@ -172,6 +172,16 @@ def hostile_input(minutes: float, seed: int) -> Found:
     return test_file("tests/test_hostile.py", minutes, seed)
 
 
+def coverage(minutes: float, seed: int) -> Found:
+    """Leave the tests of each transition out in turn."""
+    return test_file("tests/test_coverage_site_editor.py", minutes, seed)
+
+
+def fuzzing(minutes: float, seed: int) -> Found:
+    """Send generated requests to the sandbox."""
+    return test_file("tests/sandbox/test_fuzzing.py", minutes, seed)
+
+
 def test_file(path: str, minutes: float, seed: int) -> Found:
     """Run a test file whole: what is a sample there is not one under HANDOFF_CAMPAIGN_MINUTES.
 
@@ -232,6 +242,8 @@ PROOFS: tuple[Proof, ...] = (
         "malformed calls and naughty strings end every run in a terminal status and touch nothing",
         hostile_input,
     ),
+    Proof("coverage", "without the tests that take it, each transition of the site editor is missed", coverage),
+    Proof("sandbox: fuzzing", "no generated request makes the sandbox answer what OpenAI's document forbids", fuzzing),
     Proof(
         "core: random walk", "far beyond the size that can be searched, no invariant breaks", core_walk, endless=True
     ),

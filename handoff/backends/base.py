@@ -11,9 +11,15 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from handoff.core.events import Usage
 from handoff.core.items import Asked, Item
 from handoff.core.state import JSON, Mode
 from handoff.core.status import Status
+
+NamedView: TypeAlias = Literal["all", "own", "since_active"]
+View: TypeAlias = NamedView | int
+"""What an assistant sees of its thread (T1): all of it; all but what the others said and did; what has come since it
+was active before; or the last n turns, each from a user's message to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,12 @@ class Prompt:
     due: tuple[Item, ...]
     #: Model, temperature and the like, as the flow declares them; empty where it does not.
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    #: What the assistant sees of `items`, where the backend sends the transcript to a server.
+    view: View = "all"
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """All the model is to see."""
+        """The whole thread."""
         return self.transcript + self.due
 
 
@@ -81,6 +89,8 @@ class Delta:
     """A piece of the reply's text. Never journaled."""
 
     text: str
+    #: The answer is told from its beginning again, because the request was made again: what was told before is void.
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,8 @@ class Called:
     text: str = ""
     #: How many items of `due` this answer shows to be stored.
     stored: int = 0
+    #: What it took, where the server tells.
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,8 @@ class Ended:
     stored: int = 0
     #: Calls the response was stored with that nobody will run (C2).
     calls: tuple[Asked, ...] = ()
+    #: What the last answer took, where the server tells.
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from handoff.backends.base import Absent, Called, Delta, Ended, Prompt, Report, Request
-from handoff.core.items import Asked, Spoken
+from handoff.backends.wire import with_unique_ids
+from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from handoff.models.base import Answer, Model
@@ -66,7 +66,7 @@ class Embedded:
             return
         stored = len(prompt.due)
         if calls:
-            yield Called(_with_ids(calls, prompt), text, stored)
+            yield Called(with_unique_ids(calls, prompt.items), text, stored)
         else:
             yield Ended(Status.COMPLETED, text, stored=stored)
 
@@ -120,18 +120,3 @@ def _checked(answer: Any) -> Answer:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  (models are not all typed)
             raise TypeError(f"the model answered with {text!r} where a text belongs: arguments are JSON text")
     return answer
-
-
-def _with_ids(calls: list[Asked], prompt: Prompt) -> tuple[Asked, ...]:
-    """The calls with ids that no call of the transcript has. Made from the transcript, so a repeat gives the same."""
-    taken = {asked.id for item in prompt.items if isinstance(item, Spoken) for asked in item.calls}
-    count = sum(len(item.calls) for item in prompt.items if isinstance(item, Spoken))
-    named: list[Asked] = []
-    for asked in calls:
-        unique = asked.id
-        while not unique or unique in taken:
-            count += 1
-            unique = f"call_{count}"
-        taken.add(unique)
-        named.append(replace(asked, id=unique))
-    return tuple(named)

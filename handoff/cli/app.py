@@ -165,6 +165,28 @@ def graph(
     raise typer.Exit(drawing.graph(flow, form.value, thread, store))
 
 
+@app.command()
+def cover(
+    flow: Chosen,
+    store: Kept,
+    thread: Annotated[
+        list[str] | None, typer.Option("--thread", metavar="ID", help="look at this one only; may be repeated")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option("--fail-under", metavar="[KIND=]PERCENT", help="end with 1 below that, of transitions or KIND"),
+    ] = None,
+    diagram: Annotated[
+        Path | None, typer.Option("--diagram", metavar="FILE", help="draw the flow, what was missed in red")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure how much of a flow the threads of a store have exercised."""
+    from handoff.cli import cover as covering  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(covering.cover(flow, store, thread or [], fail_under or [], diagram, json=json))
+
+
 @threads.command("ls")
 def list_threads(store: Kept, json: Json = False) -> None:
     """List the threads of a store, the latest first."""

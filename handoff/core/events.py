@@ -18,6 +18,29 @@ from handoff.limits import Limits
 
 # `at` is Unix time in seconds on every event.
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What model calls took, as their servers count it."""
+
+    #: Tokens read.
+    input_tokens: int = 0
+    #: Of these, tokens the server had in its cache.
+    cached_tokens: int = 0
+    #: Tokens written.
+    output_tokens: int = 0
+    #: Answers of a model; a request that was refused and made again counts once.
+    model_calls: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return what both took."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+            self.model_calls + other.model_calls,
+        )
+
+
 # -- the thread --------------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +137,10 @@ class Resolved:
     by: str = ""
     #: Why it was refused.
     reason: str = ""
+    #: A result's body ran to the end, or the call took effect.
+    ran: bool = True
+    #: A result's body failed.
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +305,8 @@ class CallsRequested:
     calls: tuple[Call, ...]
     #: What was said beside them.
     text: str = ""
+    #: What it took, where the backend tells.
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +326,8 @@ class RunEnded:
     reason: str = ""
     #: Calls the response was stored with that nobody will run (C2).
     calls: tuple[Asked, ...] = ()
+    #: What its last answer took, where the backend tells.
+    usage: Usage | None = None
 
 
 # -- the calls ---------------------------------------------------------------------------------------------------------
@@ -334,6 +365,8 @@ class CallDone:
     pending: Literal["waiting", "in_doubt", "running"] | None = None
     #: Traceback of a failed body, for people.
     trace: str = ""
+    #: The body was started and failed; else a call that did not run was refused before its body.
+    failed: bool = False
 
 
 Event: TypeAlias = (

@@ -1,0 +1,78 @@
+"""The chat backend: any server that speaks Chat Completions, the transcript in our store.
+
+The server remembers nothing, so nothing is ever in doubt. Every message is encoded once, and goes out past the SDK's
+request transform.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from handoff.backends.base import Request
+from handoff.backends.chat_answer import ChatAnswer
+from handoff.backends.chat_messages import messages_of
+from handoff.backends.chat_question import ChatQuestion
+from handoff.backends.server import ServerBackend
+from handoff.backends.spelling import Encoder
+from handoff.clock import Clock
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
+    """Asks a Chat Completions server.
+
+    Attributes:
+        mode: outputs, steered messages and the next assistant go in one request.
+        model: name of the model for assistants that declare none.
+    """
+
+    path: ClassVar[str] = "/chat/completions"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        client: AsyncOpenAI | None = None,
+        stream: bool = True,
+        input_tokens: int | None = None,
+        timeout: float = 120.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Speak to a server.
+
+        Args:
+            model: name of the model for assistants that declare none.
+            base_url: where the server is; by default what the SDK takes from the environment.
+            api_key: the key; by default `OPENAI_API_KEY`. A server at a `base_url` may need none.
+            client: a client of the SDK to use instead; it is left open.
+            stream: whether text is told as it is written. Without, answers come whole.
+            input_tokens: the most a request may carry, roughly; the oldest turns are left out. None: all is sent.
+            timeout: seconds without a byte after which a request is made again.
+            clock: the time, for waits; the same as that of the threads.
+
+        Raises:
+            ConfigurationError: there is no key, or an argument cannot work.
+        """
+        super().__init__(
+            model,
+            base_url=base_url,
+            api_key=api_key,
+            client=client,
+            stream=stream,
+            input_tokens=input_tokens,
+            timeout=timeout,
+            clock=clock,
+        )
+        self._encoder = Encoder(messages_of)
+
+    def _question(self, request: Request) -> ChatQuestion:
+        return ChatQuestion(
+            request, self._encoder, model=self.model, stream=self._stream, input_tokens=self._input_tokens
+        )
+
+    def _answer(self) -> ChatAnswer:
+        return ChatAnswer()

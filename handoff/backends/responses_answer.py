@@ -1,0 +1,129 @@
+"""An answer of a Responses server as it comes in: events of a stream, the last of which holds the whole response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from handoff.backends.wire import Refused, Unreadable, listed, mapping, whole
+from handoff.core.events import Usage
+from handoff.core.items import Asked
+
+# Tuples, since what is looked up in them may be anything JSON can hold.
+#: Events whose `delta` is said to the user.
+_SAID = ("response.output_text.delta", "response.refusal.delta")
+#: Events that hold the response as it ended.
+_LAST = ("response.completed", "response.incomplete", "response.failed")
+#: Why an answer ends before its time.
+CUT = {
+    "max_output_tokens": "the answer was cut off at its longest length",
+    "content_filter": "a content filter stopped the answer",
+}
+
+
+@dataclass(slots=True)
+class ResponsesAnswer:
+    """What has come so far."""
+
+    #: What was said, refusals included.
+    text: str = ""
+    #: Whether the model refused.
+    refused: bool = False
+    #: Why the answer ended before its time; empty if it did not.
+    cut: str = ""
+    #: The calls, in the model's order.
+    calls: tuple[Asked, ...] = ()
+    #: Id of the response.
+    id: str = ""
+    #: Its reasoning items, which belong before its calls when these are sent again.
+    reasoning: tuple[Mapping[str, Any], ...] = ()
+    #: What it took.
+    usage: Usage = field(default_factory=lambda: Usage(model_calls=1))
+    _over: bool = False
+
+    def take(self, data: object) -> str:
+        """Add one event of a stream and return what it says.
+
+        Args:
+            data: the event.
+
+        Raises:
+            Refused: it is an error, or the response failed.
+            Unreadable: it holds no response where one belongs.
+        """
+        event = mapping(data)
+        kind = event.get("type")
+        if kind == "error" or (kind is None and event.get("error")):
+            raise Refused(event.get("error") or event)
+        if kind in _LAST:
+            self._take_response(mapping(event.get("response")))
+            return ""
+        said = event.get("delta") if kind in _SAID else ""
+        if not isinstance(said, str):
+            return ""
+        self.text += said
+        return said
+
+    def take_whole(self, data: object) -> str:
+        """Take a response that came as one, and return what it says.
+
+        Args:
+            data: the body.
+
+        Raises:
+            Refused: it is an error, or the response failed.
+            Unreadable: it is no response that is over.
+        """
+        body = mapping(data)
+        if body.get("error") and "status" not in body:
+            raise Refused(body["error"])
+        self._take_response(body)
+        return self.text
+
+    def end(self) -> None:
+        """The stream is over.
+
+        Raises:
+            Unreadable: it broke off before the model was done.
+        """
+        if not self._over:
+            raise Unreadable("the stream broke off")
+
+    def _take_response(self, response: Mapping[str, Any]) -> None:
+        status = response.get("status")
+        if status == "failed":
+            raise Refused(response.get("error") or response)
+        if status not in ("completed", "incomplete"):
+            raise Unreadable(f"the response has the status {status!r}")
+        if status == "incomplete":
+            reason = mapping(response.get("incomplete_details")).get("reason")
+            self.cut = CUT.get(str(reason), f"the answer is incomplete: {reason}")
+        self.id = str(response.get("id") or "")
+        output = [mapping(item) for item in listed(response.get("output"))]
+        messages = [listed(item.get("content")) for item in output if item.get("type") == "message"]
+        parts = [mapping(part) for content in messages for part in content]
+        self.refused = any(part.get("refusal") for part in parts)
+        self.text = "".join(_text(part) for part in parts) or self.text
+        self.calls = tuple(_call(item) for item in output if item.get("type") == "function_call")
+        self.reasoning = tuple(item for item in output if item.get("type") == "reasoning")
+        self.usage = _usage(mapping(response.get("usage")))
+        self._over = True
+
+
+def _text(part: Mapping[str, Any]) -> str:
+    text = part.get("text") or part.get("refusal")
+    return text if isinstance(text, str) else ""
+
+
+def _call(item: Mapping[str, Any]) -> Asked:
+    return Asked(*(str(item.get(name) or "") for name in ("call_id", "name", "arguments")))
+
+
+def _usage(told: Mapping[str, Any]) -> Usage:
+    return Usage(
+        input_tokens=whole(told.get("input_tokens")),
+        cached_tokens=whole(mapping(told.get("input_tokens_details")).get("cached_tokens")),
+        output_tokens=whole(told.get("output_tokens")),
+        model_calls=1,
+    )

@@ -1,0 +1,239 @@
+"""Asking a server until it has answered: what all backends that keep the transcript with us do in the same way.
+
+A backend says how a request is spelled (`Question`) and how an answer is read (`Answer`); here are the client, the
+attempts within the run's deadline, and the pieces of text that are told on the way. What has no answer did not happen:
+it is made again, and closing a request is its end (C1).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from handoff.backends.base import Absent, Called, Delta, Ended, Report, Request
+from handoff.backends.wire import Failure, Repeats, events_of, failure_of, with_unique_ids
+from handoff.clock import Clock, SystemClock
+from handoff.core.events import Usage
+from handoff.core.items import Asked
+from handoff.core.state import Mode
+from handoff.core.status import Status
+from handoff.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+class Question(Protocol):
+    """A request as it goes out."""
+
+    def body(self) -> bytes:
+        """Return the body of the request."""
+        ...
+
+    def amend(self, failure: Failure) -> bool:
+        """Spell the request in another way, if this failure asks for one and there is one; return whether it did.
+
+        Args:
+            failure: why the last attempt brought no answer.
+        """
+        ...
+
+
+class Answer(Protocol):
+    """An answer as it comes in. What cannot be one raises `Refused` or `Unreadable`."""
+
+    #: What was said so far, refusals included.
+    text: str
+    #: Whether the model refused.
+    refused: bool
+    #: What it took.
+    usage: Usage
+
+    @property
+    def cut(self) -> str:
+        """Why the answer ended before its time; empty if it did not."""
+        ...
+
+    @property
+    def calls(self) -> tuple[Asked, ...]:
+        """The calls, in the model's order; an id may be missing or repeated."""
+        ...
+
+    def take(self, data: object) -> str:
+        """Add one event of a stream and return what it says."""
+        ...
+
+    def take_whole(self, data: object) -> str:
+        """Take an answer that came as one, and return what it says."""
+        ...
+
+    def end(self) -> None:
+        """The stream is over."""
+        ...
+
+
+Q = TypeVar("Q", bound=Question)
+A = TypeVar("A", bound=Answer)
+
+
+class ServerBackend(Generic[Q, A]):
+    """A backend whose server is asked anew for every request.
+
+    Attributes:
+        mode: outputs, steered messages and the next assistant go in one request.
+        model: name of the model for assistants that declare none.
+    """
+
+    #: Where requests go, below the base URL.
+    path: ClassVar[str]
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        client: AsyncOpenAI | None,
+        stream: bool,
+        input_tokens: int | None,
+        timeout: float,
+        clock: Clock | None,
+    ) -> None:
+        if client is not None and (base_url is not None or api_key is not None):
+            raise ConfigurationError("client= brings its own base_url and api_key: give either")
+        key = api_key or os.environ.get("OPENAI_API_KEY")
+        if client is None and key is None and base_url is None and "OPENAI_BASE_URL" not in os.environ:
+            raise ConfigurationError("no API key: set OPENAI_API_KEY, or give api_key=, base_url= or client=")
+        if input_tokens is not None and input_tokens < 1:
+            raise ConfigurationError(f"input_tokens={input_tokens}: give a whole number above zero, or None")
+        if timeout <= 0:
+            raise ConfigurationError(f"timeout={timeout}: give seconds, more than none")
+        self.mode = Mode(swap=True, carry=False, steer=True)
+        self.model = model
+        self._base_url = base_url
+        self._key = key or "none"
+        self._client = client
+        self._ours = client is None
+        self._stream = stream
+        self._input_tokens = input_tokens
+        self._timeout = timeout
+        self._clock: Clock = clock or SystemClock()
+        self._closed = False
+
+    async def open(self, request: Request) -> AsyncGenerator[Report, None]:
+        """Ask the model, as often as it takes within the run's deadline. What was asked before a crash is not there.
+
+        Args:
+            request: what to do.
+        """
+        if request.purpose != "send":
+            yield Absent()
+            return
+        client = self._connected()
+        repeats = Repeats(self._clock, request.deadline)
+        question = self._question(request)
+        told = False
+        while True:
+            void, told, answer = told, False, self._answer()
+            try:
+                async with aclosing(self._ask(client, question.body(), repeats.left, answer)) as texts:
+                    async for text in texts:
+                        if text:
+                            yield Delta(text, anew=void)
+                            void, told = False, True
+            except Exception as error:
+                failure = failure_of(error, self._secrets(client), self._clock.now())
+                if failure is None:
+                    raise
+            else:
+                yield self._report(request, answer)
+                return
+            told = told or void
+            if not question.amend(failure) and not await repeats.wait(failure):
+                status = Status.FAILED if repeats.left > 0 else Status.EXPIRED
+                yield Ended(status, text=answer.text, reason=failure.reason)
+                return
+
+    async def cancel(self, request: Request) -> None:
+        """Nothing to do: closing what `open` gave ends the request.
+
+        Args:
+            request: the run's request.
+        """
+
+    async def close(self) -> None:
+        """Close the client, if it is ours. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._ours and self._client is not None:
+            await self._client.close()
+
+    # -- what a backend says -------------------------------------------------------------------------------------------
+
+    def _question(self, request: Request) -> Q:
+        raise NotImplementedError
+
+    def _answer(self) -> A:
+        raise NotImplementedError
+
+    def _answered(self, request: Request, answer: A, calls: tuple[Asked, ...]) -> None:
+        """Keep what a later request may use; nothing by default.
+
+        Args:
+            request: what was asked for.
+            answer: what came; it is whole.
+            calls: its calls as they are reported.
+        """
+
+    def _report(self, request: Request, answer: A) -> Report:
+        prompt = request.prompt
+        stored = len(prompt.due)
+        if answer.cut:  # the transcript is ours: calls of half an answer never happened (C2)
+            return Ended(Status.INCOMPLETE, answer.text, answer.cut, stored, usage=answer.usage)
+        calls = with_unique_ids(answer.calls, prompt.items)
+        self._answered(request, answer, calls)
+        if calls:
+            return Called(calls, answer.text, stored, answer.usage)
+        reason = "the model refused" if answer.refused else ""
+        return Ended(Status.COMPLETED, answer.text, reason, stored, usage=answer.usage)
+
+    # -- the client ----------------------------------------------------------------------------------------------------
+
+    def _connected(self) -> AsyncOpenAI:
+        if self._client is None:
+            from openai import AsyncOpenAI  # noqa: PLC0415 - slow to import
+
+            self._client = AsyncOpenAI(base_url=self._base_url, api_key=self._key)
+        return self._client
+
+    def _secrets(self, client: AsyncOpenAI) -> list[str]:
+        return [key for key in {self._key, client.api_key} if key and key != "none"]
+
+    async def _ask(self, client: AsyncOpenAI, body: bytes, left: float, answer: A) -> AsyncGenerator[str, None]:
+        """Make the request once; yield what is said while `answer` takes it all in."""
+        from openai import AsyncAzureOpenAI, AsyncStream  # noqa: PLC0415 - slow to import
+
+        # Azure's client reads the model from a body that is no bytes yet, to build the path.
+        sent: Any = {"body": json.loads(body)} if isinstance(client, AsyncAzureOpenAI) else {"content": body}
+        sent["options"] = {"max_retries": 0, "timeout": max(0.001, min(self._timeout, left))}
+        if not self._stream:
+            yield answer.take_whole(await client.post(self.path, cast_to=object, **sent))
+            return
+        stream: AsyncStream[object] = await client.post(
+            self.path, cast_to=object, stream=True, stream_cls=AsyncStream[object], **sent
+        )
+        response = stream.response
+        try:
+            if response.headers.get("content-type", "").startswith("application/json"):
+                yield answer.take_whole(json.loads(await response.aread()))  # a server that does not stream
+                return
+            async with aclosing(events_of(response)) as events:
+                async for event in events:
+                    yield answer.take(event)
+            answer.end()
+        finally:
+            await response.aclose()

@@ -1,0 +1,140 @@
+"""What all protocols share that carry our transcript: bytes, well-formed calls, and calls told as lines of text (T2).
+
+What a model wrote may be anything, while servers refuse a name or arguments that are not well-formed: everything that
+goes out is made to fit here, so that no history ever makes later requests invalid.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from handoff.backends.base import Request
+from handoff.backends.view import Piece
+from handoff.core.items import Asked, Output, Spoken
+
+#: How many encoded pieces are kept, of all threads together; then all are let go.
+KEPT = 20_000
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME = 64
+
+Spell: TypeAlias = Callable[[Piece, str], list[dict[str, Any]]]
+"""Spells a piece in a protocol for the assistant of that name."""
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as JSON in UTF-8; half a surrogate pair, which servers refuse, becomes a question mark.
+
+    Args:
+        value: what JSON can hold.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+class Encoder:
+    """Encodes each piece of a transcript once for whoever made it, and once for everybody else.
+
+    Args:
+        spell: how a piece is spelled.
+    """
+
+    def __init__(self, spell: Spell) -> None:
+        self._spell = spell
+        self._kept: dict[tuple[int, bool], tuple[Piece, bytes]] = {}
+
+    def encode(self, piece: Piece, assistant: str) -> bytes:
+        """Return a piece as it goes out, with commas between its parts; empty if there is nothing to say.
+
+        Args:
+            piece: the piece.
+            assistant: name of the assistant that is to read it.
+        """
+        first = piece[0]
+        # What is kept holds on to the piece, so no other item can have its id; equality is mostly identity.
+        key = (id(first), getattr(first, "assistant", assistant) == assistant)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == piece:
+            return kept[1]
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        spelled = b",".join(map(encoded, self._spell(piece, assistant)))
+        self._kept[key] = (piece, spelled)
+        return spelled
+
+
+def parted(piece: Piece, assistant: str) -> tuple[str, list[tuple[Asked, Output]]]:
+    """Return what an assistant said as text, and its calls that go out as calls, each with its output.
+
+    Args:
+        piece: one that begins with what an assistant said.
+        assistant: name of the assistant that is to read it; calls of others, and unanswered ones, are lines of text.
+    """
+    spoken = piece[0]
+    assert isinstance(spoken, Spoken)
+    outputs = {output.call: output for output in piece if isinstance(output, Output)}
+    answered: list[tuple[Asked, Output]] = []
+    lines: list[str] = []
+    for call in spoken.calls:
+        output = outputs.get(call.id)
+        if output is not None and spoken.assistant == assistant:
+            answered.append((call, output))
+        else:
+            lines.append(_line(spoken.assistant, call, output))
+    return "\n".join(part for part in (spoken.text, *lines) if part), answered
+
+
+def returned(output: Output) -> str:
+    """Return the line of text for an output whose call is not there."""
+    return f"({output.tool} returned: {_quoted(output.text)})"
+
+
+def forced(request: Request) -> str | None:
+    """Return the tool choice of a request: `none`, `required`, a tool's name, or None to leave it to the server.
+
+    A call is forced in the first request of a run, else the run would never come to its reply.
+
+    Args:
+        request: what was asked for.
+    """
+    choice: str | None = request.prompt.options.get("tool_choice")
+    if choice == "none":
+        return choice
+    names = {tool.name for tool in request.prompt.tools}
+    return choice if request.request == 1 and (choice == "required" or choice in names) else None
+
+
+def name_of(call: Asked) -> str:
+    """Return the name of a call's tool as servers take it."""
+    return _NOT_IN_NAMES.sub("_", call.tool)[:_LONGEST_NAME] or "unnamed"
+
+
+def arguments_of(call: Asked) -> str:
+    """Return a call's arguments as the JSON object servers take; what is none goes as the text it is, within one."""
+    return call.arguments if isinstance(_parsed(call.arguments), Mapping) else json.dumps({"malformed": call.arguments})
+
+
+def _line(assistant: str, call: Asked, output: Output | None) -> str:
+    arguments = _parsed(call.arguments)
+    given = _quoted(call.arguments if arguments is None else arguments)
+    result = "" if output is None else f", which returned: {_quoted(output.text)}"
+    return f"({assistant} called {_quoted(call.tool)} with {given}{result})"
+
+
+def _quoted(value: object) -> str:
+    """A value on one line, as data that cannot pass for words of the speaker (M3)."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _parsed(arguments: str) -> Any:
+    """What the arguments hold; None if they are no strict JSON."""
+    try:
+        return json.loads(arguments, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
