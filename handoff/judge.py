@@ -170,7 +170,12 @@ class FlowJudge:
         except MetadataRefused:
             return misfit
         verdict = self._late_move(state, ticket, data, metadata)
-        return verdict if self._fits(state, metadata, applied, verdict) else misfit
+        if verdict.move is not None:
+            # A field that kept its value may be what the destination is instructed with.
+            reason = unfit(self._flow, state, verdict.move.dest, metadata)
+            verdict = verdict if reason is None else Verdict(denied=reason)
+        unsets = verdict.move is None and any(value is None for value in applied.values())
+        return misfit if unsets and unfit(self._flow, state, state.assistant, metadata) else verdict
 
     def _late_move(
         self, state: State, ticket: Ticket, data: Mapping[str, Any], metadata: Mapping[str, JSON]
@@ -184,12 +189,6 @@ class FlowJudge:
         counters = stimulated(state.counters)
         verdict = decide(self._flow, state, ticket.call.tool, metadata, go=data.get("go"), counters=counters)
         return Verdict(denied=verdict.reason) if isinstance(verdict, Denied) else Verdict(move=verdict)
-
-    def _fits(self, state: State, metadata: Mapping[str, JSON], applied: Mapping[str, JSON], verdict: Verdict) -> bool:
-        """Return whether whoever is active after a late result can be instructed with what it leaves."""
-        assistant = state.assistant if verdict.move is None else verdict.move.dest
-        unsets = any(value is None for value in applied.values())
-        return not unsets or unfit(self._flow, state, assistant, metadata) is None
 
     def edit(self, state: State, patch: Mapping[str, JSON]) -> str | None:
         """Return why the edit may not be applied, or None (M5)."""

@@ -179,7 +179,7 @@ def coverage(minutes: float, seed: int) -> Found:
 
 def fuzzing(minutes: float, seed: int) -> Found:
     """Send generated requests to the sandbox."""
-    return test_file("tests/sandbox/test_fuzzing.py", minutes, seed)
+    return test_file("tests/sandbox/test_document.py", minutes, seed)
 
 
 def test_file(path: str, minutes: float, seed: int) -> Found:

@@ -637,3 +637,27 @@ def test_a_late_result_does_not_clear_what_the_active_assistant_needs() -> None:
     talk.finish(leave)
 
     assert ("Rome", 'You know "Rome".') == (talk.metadata.town, talk.instructions)
+
+
+def test_a_late_result_whose_fact_changed_meanwhile_does_not_hand_over() -> None:
+    """The field keeps its newer value, and an assistant that could not be instructed with it is not gone to."""
+    flow = Flow("moves", metadata=_Trip)
+    guide = flow.assistant("guide", instructions="Find a town.")
+    desk = flow.assistant("desk", instructions="Sell tickets to {{ town }}.")
+
+    @guide.tool(to=desk, sets="town")
+    def choose_town(town: str) -> str:
+        """Choose a town."""
+        return f"{town} it is"
+
+    talk = Talk(flow, metadata=_Trip(town="Rome"))
+    talk.user("Paris")
+    with talk.slow(choose_town):
+        talk.calls(choose_town, town="Paris")
+    talk.user("no, nowhere", while_running="interrupt")
+    talk.says("As you like.")
+    talk.edit(town=None)
+    talk.finish(choose_town)
+
+    assert (guide, None) == (talk.assistant, talk.metadata.town)
+    assert "town had changed meanwhile and was kept." in str(talk)
