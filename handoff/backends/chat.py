@@ -39,7 +39,7 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
         client: AsyncOpenAI | None = None,
         stream: bool = True,
         input_tokens: int | None = None,
-        timeout: float = 120.0,
+        timeout: float = 300.0,
         clock: Clock | None = None,
     ) -> None:
         """Speak to a server.

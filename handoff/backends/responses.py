@@ -50,7 +50,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         client: AsyncOpenAI | None = None,
         stream: bool = True,
         input_tokens: int | None = None,
-        timeout: float = 120.0,
+        timeout: float = 300.0,
         clock: Clock | None = None,
     ) -> None:
         """Speak to a server.
@@ -117,7 +117,9 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             # Calls that had to be renamed are not known to the server under their names here.
             if answer.id and prompt.view == "all" and calls == answer.calls and (answer.text or calls):
                 said = Spoken(prompt.assistant, request.run, answer.text, calls)
-                link = Link(answer.id, len(prompt.transcript) + len(prompt.due) + 1, said)
+                position = len(prompt.transcript) + len(prompt.due) + 1
+                latest = (*prompt.due, said)
+                link = Link(answer.id, position, (*prompt.transcript[:1], *latest)[0], latest, said)
                 _keep(self._links, request.thread, link)
         elif calls and answer.reasoning:
             run, kept = self._reasoning.get(request.thread, (request.run, _Kept()))

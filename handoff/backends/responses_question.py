@@ -33,12 +33,18 @@ class Link:
     response: str
     #: How many items of the transcript it holds, with those before it.
     position: int
-    #: The last of them.
+    #: The first of them; users' messages have ids of their own, so it tells one thread from another of the same name.
+    first: Item
+    #: The last of them: what its request brought, and what it said.
+    latest: tuple[Item, ...]
+    #: What it said.
     said: Spoken
 
     def holds(self, transcript: Sequence[Item]) -> bool:
         """Return whether the transcript begins with what the response holds."""
-        return len(transcript) >= self.position and transcript[self.position - 1] == self.said
+        if len(transcript) < self.position or transcript[0] != self.first:
+            return False
+        return tuple(transcript[self.position - len(self.latest) : self.position]) == self.latest
 
 
 class ResponsesQuestion:
@@ -130,7 +136,7 @@ def _behind(link: Link, request: Request) -> tuple[list[Output], list[Piece]] | 
     outputs: list[Output] = []
     rest: list[Item] = []
     for item in new:
-        if isinstance(item, Output) and item.run == link.said.run and item.call in waiting:
+        if isinstance(item, Output) and item.call in waiting:
             waiting.remove(item.call)
             outputs.append(item)
         else:
