@@ -194,9 +194,7 @@ class ThreadsClosed(CallRefused):
     """The `Threads` object was closed; what was committed before goes on when the store is opened again."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "these Threads were closed; make new ones on the same store; what was sent is kept"
-        )
+        super().__init__("these Threads were closed; make new ones on the same store; what was sent is kept")
 
 
 class KeyReused(CallRefused):

@@ -1,0 +1,1 @@
+"""The tests, and the proofs of what tests cannot reach."""

@@ -324,9 +324,7 @@ async def test_naughty_page_names_leave_the_site_as_it_is(world: World, data: Pa
         "con",
         "layouts/wide",
     ]
-    model = Plays(
-        *(step for text in strings for step in ([call("open_page", page=text), call("list_pages")], "done"))
-    )
+    model = Plays(*(step for text in strings for step in ([call("open_page", page=text), call("list_pages")], "done")))
     world.bench = editor.Pages(site)
     opened: list[str] = []
     async with world.threads(editor.flow, model) as threads:

@@ -451,6 +451,8 @@ async def test_an_edit_during_a_run_waits_for_its_end(world: World) -> None:
         await thread.post("about")
         await gate.reached()
         edit = asyncio.ensure_future(thread.edit(note="hurry"))
+        while not threads.store.inbox("t"):  # noqa: ASYNC110 - a store has no event to wait for
+            await asyncio.sleep(0)
         await thread.post("more", key="2")
         during = thread.metadata.note
         gate.open()

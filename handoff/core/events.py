@@ -18,6 +18,7 @@ from handoff.limits import Limits
 
 # `at` is Unix time in seconds on every event.
 
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What model calls took, as their servers count it."""
