@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -245,6 +245,11 @@ def _scalar(value: Any, quote: str | None) -> str:
     if isinstance(value, str) and quote is None and _NUMBER.fullmatch(value):
         quote = "'"
     if isinstance(value, str) and (quote is not None or not value.isprintable()):
-        line = yaml.safe_dump(value, default_style=quote or '"', allow_unicode=True, width=math.inf).rstrip("\n")
+        line = _dumped(value, default_style=quote or '"').rstrip("\n")
         return _scalar(value, '"') if "\n" in line else line
-    return yaml.safe_dump({"k": value}, allow_unicode=True, width=math.inf).removeprefix("k: ").rstrip("\n")
+    return _dumped({"k": value}).removeprefix("k: ").rstrip("\n")
+
+
+def _dumped(value: Any, *, default_style: str | None = None) -> str:
+    dump = cast("Callable[..., str]", yaml.safe_dump)  # pyright: ignore[reportUnknownMemberType]  (its stubs: width)
+    return dump(value, default_style=default_style, allow_unicode=True, width=math.inf)
