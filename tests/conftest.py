@@ -7,6 +7,7 @@ import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
     asyncio.run(scenario())
     return True
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what the proofs printed, seeds and counts, although they passed: lines that begin with `proof: `."""
+    printed = [
+        line.removeprefix("proof: ")
+        for report in terminalreporter.getreports("passed")
+        for name, text in report.sections
+        if name.startswith("Captured stdout")
+        for line in text.splitlines()
+        if line.startswith("proof: ")
+    ]
+    if printed:
+        terminalreporter.section("proofs")
+        for line in dict.fromkeys(printed):
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

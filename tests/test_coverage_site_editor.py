@@ -45,7 +45,7 @@ def test_without_its_tests_a_transition_is_missed(whole: Run, tmp_path: Path) ->
 
     The rest is run as far as it takes any transition at all: what takes none in the whole run takes none here.
     """
-    print(f"HANDOFF_TEST_SEED={SEED}: {', '.join(SAMPLE)}")  # noqa: T201 - how to repeat a failure
+    print(f"proof: coverage without {', '.join(SAMPLE)}, HANDOFF_TEST_SEED={SEED}")  # noqa: T201 - to have it again
     for number, transition in enumerate(SAMPLE):
         taking = set(covering(whole, transition))
         rest = sorted({test for key in ALL for test in covering(whole, key)} - taking)

@@ -17,7 +17,7 @@ OUTCOME_NAMES = sorted([name for shown in OUTCOMES.values() for name, _ in shown
 def reports() -> dict[str, Report]:
     """Search every family once, on both cores."""
     found = run_all()
-    print(f"\n{table(found)}")  # noqa: T201 - the counts are part of the proof
+    print("\n".join(f"proof: {line}" for line in table(found).splitlines()))  # noqa: T201 - the counts are part of it
     return {report.family: report for report in found}
 
 

@@ -29,7 +29,7 @@ def _half(seed: int) -> Walked:
 def test_a_hundred_thousand_events() -> None:
     """No invariant is broken in 10^5 events of long threads on every kind of backend."""
     seed = random.SystemRandom().randrange(10**6)
-    print(f"\nwalk: seeds {seed} and {seed + 1}")  # noqa: T201 - to walk it again
+    print(f"proof: core walk, seeds {seed} and {seed + 1}")  # noqa: T201 - to walk it again
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         halves = pool.map(_half, (seed, seed + 1))
 

@@ -86,7 +86,8 @@ def prove(
         seed: of all that is random.
         workers: how many processes run at a time.
     """
-    print(f"killing {name} at {'all' if sample is None else sample} points of {', '.join(kinds)}: seed {seed}")  # noqa: T201
+    points = "all" if sample is None else sample
+    print(f"proof: killing {name} at {points} points of {', '.join(kinds)}, seed {seed}")  # noqa: T201 - to have it again
     chance = random.Random(seed)  # noqa: S311 - a proof is to be repeatable
     with ExitStack() as servers, ThreadPoolExecutor(workers) as pool:
         idle: SimpleQueue[Server] = SimpleQueue()

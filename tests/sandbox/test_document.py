@@ -138,7 +138,7 @@ def test_text_comes_back_as_it_came(base_url: str, data: Path) -> None:
 
 def test_generated_requests_are_answered_as_the_document_says(base_url: str, document: dict[str, Any]) -> None:
     """No server error, and nothing but what the document promises, for every operation it has."""
-    print(f"seed {SEED}")  # noqa: T201 - so that a failure can be had again
+    print(f"proof: sandbox fuzzing, seed {SEED}")  # noqa: T201 - so that a failure can be had again
 
     statuses = fuzz(base_url, document, EXAMPLES, SEED)
 
