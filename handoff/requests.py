@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Literal
 
 from handoff import calls
-from handoff.backends.base import Absent, Accepted, Backend, Called, Delta, Doubted, Ended, Report, Request
+from handoff.backends.base import Absent, Accepted, Backend, Called, Delta, Doubted, Ended, Known, Report, Request
 from handoff.clock import Clock
 from handoff.core import events as happened
 from handoff.core.commands import CancelRun, Key
@@ -113,7 +113,8 @@ class Requests:
         state = self._driver.journaled.state
         assert state.run is not None
         prompt = self._driver.journaled.prompt()
-        return Request(self._driver.thread, run, request, purpose, prompt, state.run.deadline, state.metadata)
+        where = (self._driver.thread, run, request, purpose)
+        return Request(*where, prompt, state.run.deadline, state.metadata, state.ref)
 
     async def _reported(self, asked: Request) -> Event:
         """Carry a request out; return what its last report says."""
@@ -124,8 +125,10 @@ class Requests:
                 if isinstance(report, Delta):
                     self._partial = report.text if report.anew else self._partial + report.text
                     self._driver.tell(TextDelta(asked.thread, asked.run, asked.prompt.assistant, report.text))
+                elif isinstance(report, Known):
+                    await self._driver.feed(happened.ThreadKnown(*where, report.ref))
                 elif isinstance(report, Accepted):
-                    await self._driver.feed(happened.RequestAccepted(*where, report.stored))
+                    await self._driver.feed(happened.RequestAccepted(*where, report.stored, report.ref))
                 else:
                     return self._event(asked, report)
         reason = "the backend ended the request without an answer"
@@ -145,10 +148,10 @@ class Requests:
         match report:
             case Called():
                 batch = calls.journaled(self._flow, self._driver.journaled.state, report.calls)
-                return happened.CallsRequested(*where, report.stored, batch, report.text, report.usage)
+                return happened.CallsRequested(*where, report.stored, batch, report.text, report.usage, report.ref)
             case Ended():
                 said = (report.text, report.reason, report.calls)
-                return happened.RunEnded(*where, report.status, report.stored, *said, report.usage)
+                return happened.RunEnded(*where, report.status, report.stored, *said, report.usage, report.ref)
             case Doubted():
                 return happened.RequestDoubted(*where, report.reason)
             case Absent():

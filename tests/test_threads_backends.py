@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handoff import Answer, Flow, Metadata, RunFailed, StoreError
-from handoff.backends.base import Absent, Accepted, Called, Delta, Doubted, Ended, Request
+from handoff.backends.base import Absent, Accepted, Called, Delta, Doubted, Ended, Known, Request
 from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
@@ -127,6 +127,40 @@ async def test_an_acknowledged_request_holds_what_it_stored(world: World) -> Non
         await thread.send("two")
 
     assert ["two"] == texts(backend.requests[1].prompt)
+
+
+async def test_what_the_server_calls_the_thread_is_given_back_in_every_later_request(world: World) -> None:
+    """Its latest name is the one that counts, whichever report brought it (C4)."""
+    backend = Scripted(
+        reports(Known("first"), Accepted(1, ref="second"), Called((Asked("c", "look", '{"what":"a"}'),), ref="third")),
+        reports(Ended(Status.COMPLETED, "fine", stored=1, ref="fourth")),
+        says,
+    )
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        await thread.send("two")
+
+    assert ["", "third", "fourth"] == [one.ref for one in backend.requests]
+
+
+async def test_the_name_of_what_a_server_made_is_journaled_before_anything_is_put_there(world: World) -> None:
+    """A backend that dies right after it said the name finds it again in the next request, of whichever process."""
+    seen: list[list[str]] = []
+
+    async def dies(_request: Request) -> AsyncIterator[Any]:
+        yield Known("thread 1")
+        seen.append([record.data["type"] for record in threads.store.journal("t")])
+        raise ConnectionError("gone")
+
+    backend = Scripted(dies, says)
+    async with world.threads(FLOW, backend=backend) as threads:
+        with pytest.raises(RunFailed):
+            await (await threads.open("t")).send("one")
+    async with world.threads(FLOW, backend=backend) as threads:
+        await (await threads.open("t")).send("two")
+
+    assert (["ThreadKnown"], "thread 1") == ([seen[0][-1]], backend.requests[-1].ref)
 
 
 async def test_every_request_is_closed(world: World) -> None:

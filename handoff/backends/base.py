@@ -79,6 +79,9 @@ class Request:
     deadline: float
     #: The thread's metadata, to be mirrored where it fits (M6).
     metadata: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    #: What a report last said the server calls what it has of this thread; empty where none did. It is journaled, so it
+    #: is the same after a restart; it may be another backend's, which has to be told by its spelling and left alone.
+    ref: str = ""
 
 
 # -- reports -----------------------------------------------------------------------------------------------------------
@@ -94,10 +97,23 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """The server has made something for this thread, which nobody would find again without its name.
+
+    It is journaled before the backend goes on: whatever is put there afterwards is found again after a crash.
+    """
+
+    #: What the server calls it, in the backend's own spelling.
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The server stored the first `stored` items of `due`, and the model works."""
 
     stored: int
+    #: What the server calls what it has of the thread now; empty: as before. Journaled with what it stored.
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +128,8 @@ class Called:
     stored: int = 0
     #: What it took, where the server tells.
     usage: Usage | None = None
+    #: As of `Accepted`.
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +148,8 @@ class Ended:
     calls: tuple[Asked, ...] = ()
     #: What the last answer took, where the server tells.
     usage: Usage | None = None
+    #: As of `Accepted`.
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +164,7 @@ class Absent:
     """Read back: the server knows nothing of the request; ends the request."""
 
 
-Report: TypeAlias = Delta | Accepted | Called | Ended | Doubted | Absent
+Report: TypeAlias = Delta | Known | Accepted | Called | Ended | Doubted | Absent
 
 
 class Backend(Protocol):

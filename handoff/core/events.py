@@ -263,6 +263,17 @@ class GraceReached:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadKnown:
+    """The server has something of this thread, and a name for it, before it has taken the request."""
+
+    at: float
+    run: int
+    request: int
+    #: What the server calls it, in the backend's spelling.
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAccepted:
     """The server stored what the request carried, and the model works."""
 
@@ -271,6 +282,8 @@ class RequestAccepted:
     request: int
     #: How many items of `due` it stored, from the front.
     stored: int
+    #: What the server calls what it has of the thread now; empty: as before.
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +321,8 @@ class CallsRequested:
     text: str = ""
     #: What it took, where the backend tells.
     usage: Usage | None = None
+    #: What the server calls what it has of the thread now; empty: as before.
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +344,8 @@ class RunEnded:
     calls: tuple[Asked, ...] = ()
     #: What its last answer took, where the backend tells.
     usage: Usage | None = None
+    #: What the server calls what it has of the thread now; empty: as before.
+    ref: str = ""
 
 
 # -- the calls ---------------------------------------------------------------------------------------------------------
@@ -387,6 +404,7 @@ Event: TypeAlias = (
     | StartRefused
     | StopRequested
     | GraceReached
+    | ThreadKnown
     | RequestAccepted
     | RequestDoubted
     | RequestAbsent

@@ -351,13 +351,19 @@ def _ended(state: State, status: Status, reason: str = "") -> State:
 # -- from the backend --------------------------------------------------------------------------------------------------
 
 
-def _stored(state: State, stored: int, event: object) -> State:
-    _demand(0 <= stored <= len(state.due), event, f"{len(state.due)} items are due, {stored} cannot have been stored")
-    return replace(state, due=state.due[stored:])
+def _stored(state: State, event: happened.RequestAccepted | happened.CallsRequested | happened.RunEnded) -> State:
+    """What the server has stored is due no more; its name for that comes in the same step, so that both agree."""
+    due, stored = state.due, event.stored
+    _demand(0 <= stored <= len(due), event, f"{len(due)} items are due, {stored} cannot have been stored")
+    return replace(state, due=due[stored:], ref=event.ref or state.ref)
+
+
+def _known(state: State, event: happened.ThreadKnown) -> State:
+    return replace(state, ref=event.ref)
 
 
 def _accepted(state: State, event: happened.RequestAccepted) -> State:
-    state = _stored(state, event.stored, event)
+    state = _stored(state, event)
     run = active_run(state)
     if run.status is not Status.CANCELLING:
         run = _status(run, Status.IN_PROGRESS, event)
@@ -382,7 +388,7 @@ def _absent(state: State, event: happened.RequestAbsent) -> State:
 def _calls(state: State, event: happened.CallsRequested) -> State:
     ids = {call.id for call in event.calls}
     _demand(len(ids) == len(event.calls) > 0, event, "a batch has at least one call, and each its own id")
-    state = _stored(state, event.stored, event)
+    state = _stored(state, event)
     run = active_run(state)
     if run.status is not Status.CANCELLING:
         run = _status(run, Status.REQUIRES_ACTION, event)
@@ -400,7 +406,7 @@ def _calls(state: State, event: happened.CallsRequested) -> State:
 
 def _run_ended(state: State, event: happened.RunEnded) -> State:
     _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")
-    state = _stored(state, event.stored, event)
+    state = _stored(state, event)
     run = active_run(state)
     if run.batch is not None:
         state = close_batch(settle_at_once(state, "ended"))
@@ -499,6 +505,7 @@ RULES: dict[type, Callable[[State, Any], State]] = {
     happened.StartRefused: _start_refused,
     happened.StopRequested: _stop,
     happened.GraceReached: _grace,
+    happened.ThreadKnown: _known,
     happened.RequestAccepted: _accepted,
     happened.RequestDoubted: _doubted,
     happened.RequestAbsent: _absent,

@@ -40,7 +40,8 @@ def stale(state: State, event: Event) -> bool:
             ticket = state.ticket(event.ticket)
             return ticket is None or ticket.stage not in DECIDABLE[event.outcome]
         case (
-            happened.RequestAccepted()
+            happened.ThreadKnown()
+            | happened.RequestAccepted()
             | happened.RequestDoubted()
             | happened.RequestAbsent()
             | happened.CallsRequested()
@@ -56,6 +57,8 @@ def _unasked(run: Run, event: Event) -> bool:
     """Whether the run does not wait for that word of its request any more."""
     closed = run.mode.swap and run.stop is not None
     match event:
+        case happened.ThreadKnown():
+            return closed
         case happened.RequestAccepted():
             return closed or not run.unacknowledged
         case happened.RequestDoubted():

@@ -261,6 +261,8 @@ class State:
     ended: Status | None = None
     #: What is known of that end, in one sentence.
     reason: str = ""
+    #: What the server calls what it has of this thread, in the backend's spelling; empty where it was never told.
+    ref: str = ""
 
     @property
     def closed(self) -> bool:

@@ -8,6 +8,7 @@ that moves on its own, so what the driver knows of it lags.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ def backend_actions(play: Environment, world: World) -> Iterator[Action]:
     if run is None:
         return
     kinds = {type(command).__name__ for command in play.core.todo(world.state)}
+    if play.family.refs and "SendRequest" in kinds and not world.sent and not world.state.ref:
+        yield "the server has a name for the thread", partial(_word, play, world, world.server, "ThreadKnown", "named")
     if "SendRequest" in kinds and not world.sent:
         yield from _send(play, world)
     if "ReadBack" in kinds:
@@ -49,6 +52,8 @@ def _word(play: Environment, world: World, server: Server, name: str, *args: Any
     if name == "RunEnded":
         args = (play.core.status(args[0]), *args[1:])
     event = getattr(play.core.events, name)(0.0, run.number, run.request, *args)
+    if play.family.refs and name in {"RequestAccepted", "CallsRequested", "RunEnded"}:
+        event = replace(event, ref=f"{name} {server.messages}")
     return play.commit(world, event, server=server, **changes)
 
 

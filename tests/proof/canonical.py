@@ -44,6 +44,7 @@ def key_of(world: World, *, counters: bool) -> bytes:
     key = (
         state.assistant,
         state.metadata.get("x"),
+        state.ref,
         str(state.phase),
         _run(state),
         due(tags_of(state.due)),

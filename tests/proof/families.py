@@ -70,6 +70,8 @@ class Family:
     needs: tuple[str, ...] = ()
     #: The assistant whose instructions cannot be rendered.
     unrenderable: str = ""
+    #: The server has names for what it holds of the thread.
+    refs: bool = False
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -104,6 +106,17 @@ FAMILIES: tuple[Family, ...] = (
         settlings=1,
         grace=True,
         acknowledges=True,
+    ),
+    Family(
+        "what the server calls it",
+        (SWAP, COMPLETE),
+        batches=(("ordinary",), ("other",)),
+        posts=2,
+        cancels=1,
+        crashes=1,
+        doubts=1,
+        acknowledges=True,
+        refs=True,
     ),
     Family(
         "two crashes",

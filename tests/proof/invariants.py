@@ -45,6 +45,7 @@ SENTENCES: dict[str, str] = {
     "B5": "What a call returned is its output; what was not run says so.",
     "B6": "A batch settles in one commit, as soon as every call has its output.",
     "C1": "One request in flight; a cancel waits for its acknowledgement and names the run that is active.",
+    "C4": "What the server calls the thread is its last word that counted, through every end, crash and doubt.",
     "D3": "A late result's transition is taken only if its asker is active and none was taken in this drain.",
     "D5": "A silence is asked about once.",
     "E2": "A body under way is never answered as not run.",
@@ -269,6 +270,12 @@ def g_move(step: Step) -> str | None:
     return None
 
 
+def c4_ref(step: Step) -> str | None:
+    """The core knows what the server calls the thread."""
+    found = step.after.ref
+    return None if found == step.new.ref else f"the server calls it {step.new.ref!r}, found {found!r}"
+
+
 def d3_late_move(step: Step) -> str | None:
     """A late result moves the thread only from its asker, and once a drain."""
     if step.event.move is None:
@@ -376,6 +383,7 @@ OF_ALL: tuple[tuple[str, Invariant], ...] = (
     ("I15", i15_order),
     ("B5", b5_outputs),
     ("M", m_metadata),
+    ("C4", c4_ref),
     ("I17", i17_counters),
     ("D3", d3_moved),
     ("I13", i13_replied),

@@ -400,6 +400,24 @@ MUTANTS: tuple[Mutant, ...] = (
         "an approval is granted twice", ("I18",), "late results",
         ((STALE, '"approved": frozenset({"approval"})', '"approved": frozenset({"approval", "running", "waiting"})'),),
     ),
+    Mutant(
+        "a name for the thread that comes too late is taken", ("I18",), "what the server calls it",
+        ((STALE, "        case happened.ThreadKnown():\n            return closed\n",
+            "        case happened.ThreadKnown():\n            return False\n"),),
+    ),
+    Mutant(
+        "the server's name for the thread is forgotten where an event has none", ("C4",), "messages",
+        ((RECEIVE, "ref=event.ref or state.ref", 'ref=event.ref or "forgotten"'),),
+    ),
+    Mutant(
+        "the server's name for the thread is not taken with what it stored", ("C4",), "what the server calls it",
+        ((RECEIVE, "ref=event.ref or state.ref", "ref=state.ref"),),
+    ),
+    Mutant(
+        "the server's name for the thread is forgotten with its run", ("C4",), "what the server calls it",
+        ((RECEIVE, "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason)\n",
+            "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason, ref='')\n"),),
+    ),
     # -- crashes
     Mutant(
         "a body of unknown outcome runs again", ("I14", "I4"), "two crashes",

@@ -75,6 +75,8 @@ class Seen(NamedTuple):
     failed: str = ""
     #: The messages no run has answered yet.
     unanswered: tuple[int, ...] = ()
+    #: What the server calls what it has of the thread.
+    ref: str = ""
 
 
 class Step(NamedTuple):
@@ -422,6 +424,7 @@ OBSERVE: dict[str, Callable[[Seen, Any, Any, Any], Seen]] = {
     "StartRefused": _start_refused,
     "StopRequested": _stop,
     "GraceReached": _grace,
+    "ThreadKnown": _same,
     "RequestAccepted": _accepted,
     "RequestDoubted": _same,
     "RequestAbsent": _absent,
@@ -437,4 +440,5 @@ def observe(seen: Seen, kind: str, event: Any, after: Any) -> Seen:
     """Return what the onlooker knows after the event."""
     if seen.replied and not (kind == "Moved" and event.move.kind == "then"):
         seen = seen._replace(replied=False, unanswered=())
-    return OBSERVE[kind](seen, event, after, after.limits)
+    ref = getattr(event, "ref", "")
+    return OBSERVE[kind](seen._replace(ref=ref) if ref else seen, event, after, after.limits)

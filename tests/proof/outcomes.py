@@ -131,6 +131,7 @@ OUTCOMES: dict[str, tuple[tuple[str, Callable[[Any, Seen, Seen], bool]], ...]] =
         ("a start is refused at a limit", lambda event, _old, _new: event.cause == "limit"),
         ("instructions cannot be rendered", lambda event, _old, _new: event.cause == "instructions"),
     ),
+    "ThreadKnown": (("the server has a name for the thread", lambda _event, _old, _new: True),),
     "RequestAbsent": (
         ("a request never arrived and is made again", lambda _event, old, _: old.stop is None),
         ("a stopped run was never started", lambda event, old, _: old.stop is not None and event.request == 1),

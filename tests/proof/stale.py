@@ -65,6 +65,7 @@ def stale_events(core: Core, world: World) -> Iterator[Any]:
     if seen.batches >= run.request:
         yield events.CallsRequested(0.0, seen.run, run.request, 0, (call,))
     if seen.stop and seen.swap:
+        yield events.ThreadKnown(0.0, seen.run, run.request, "late")
         yield events.RequestAccepted(0.0, seen.run, run.request, 0)
         yield events.CallsRequested(0.0, seen.run, run.request, 0, (call,))
 
@@ -75,7 +76,8 @@ def _has_ticket(seen: Any, run: int) -> bool:
 
 def _of_request(core: Core, run: int, request: int, call: Any) -> Iterator[Any]:
     events = core.events
-    yield events.RequestAccepted(0.0, run, request, 0)
+    yield events.ThreadKnown(0.0, run, request, "late")
+    yield events.RequestAccepted(0.0, run, request, 0, "late")
     yield events.RequestDoubted(0.0, run, request, "")
     yield events.RequestAbsent(0.0, run, request)
     yield events.CallsRequested(0.0, run, request, 0, (call,))
