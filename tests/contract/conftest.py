@@ -1,0 +1,39 @@
+"""The fixtures of the contract: one server for the session, and a backdrop for each scenario on each backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handoff.sandbox import Sandbox, serving
+from tests.contract.backdrop import Backdrop, Server
+from tests.contract.forms import Form, cases
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One sandbox behind a socket; scenarios play there one after the other."""
+    sandbox = Sandbox(poll_milliseconds=1)
+    with serving(sandbox) as url:
+        yield Server(sandbox, url)
+
+
+@pytest.fixture(params=list(cases()))
+def backdrop(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Backdrop:
+    """A place for a scenario, on each backend in turn."""
+    form, stream = _case(request)
+    return Backdrop(form, server, tmp_path, stream=stream)
+
+
+@pytest.fixture(params=list(cases(served=True)))
+def served(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Backdrop:
+    """The same on each backend that speaks to a server."""
+    form, stream = _case(request)
+    return Backdrop(form, server, tmp_path, stream=stream)
+
+
+def _case(request: pytest.FixtureRequest) -> tuple[Form, bool]:
+    form, stream = request.param
+    return form, stream

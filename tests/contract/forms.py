@@ -1,0 +1,86 @@
+"""The backends under the contract, and what each of them must be able to do. Nobody is excused from a scenario.
+
+A scenario reads what differs from the form, never from the backend: so a backend that does less than the table says
+fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from handoff.backends.base import Backend
+from handoff.backends.chat import Chat
+from handoff.backends.embedded import Embedded
+from handoff.backends.responses import Responses
+from handoff.clock import Clock
+from handoff.models import Model
+
+
+@dataclass(frozen=True)
+class Form:
+    """One kind of backend, with its options."""
+
+    #: What the test is called by.
+    name: str
+    #: Makes a backend that speaks to a server; None where a model object is asked in process.
+    connect: Callable[..., Backend] | None = None
+    #: More arguments for it.
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    #: The next assistant's instructions go in the request that carries the outputs (H4).
+    swaps: bool = True
+    #: Messages can join a run with its outputs (L5).
+    steers: bool = True
+    #: Model calls a handoff by a tool of the domain takes, until the next assistant has spoken (H4).
+    handoff_calls: int = 2
+    #: An assistant sees what its view says; else the server shows it all of the thread (T).
+    views: bool = True
+    #: Calls of other assistants come to the model as lines of text; else as the calls they were (T2).
+    retells: bool = True
+    #: Speakers are told by name; else by their words alone.
+    names: bool = True
+    #: The operation that asks the model, as the sandbox's faults name it; empty where there is no server.
+    asks: str = ""
+    #: The server keeps the thread's metadata beside what it holds (M6).
+    mirrors: bool = False
+
+    def backend(self, client: Any, model: Model, *, stream: bool, clock: Clock, timeout: float) -> Backend:
+        """Return a new backend of this form.
+
+        Args:
+            client: a client of the SDK that knows where the server is.
+            model: who answers where there is no server.
+            stream: whether answers are streamed.
+            clock: what it waits on.
+            timeout: seconds without a byte, of the real world, after which it asks again.
+        """
+        if self.connect is None:
+            return Embedded(model)
+        wire = {"client": client, "stream": stream, "clock": clock, "timeout": timeout}
+        return self.connect("tiny", **wire, **self.options)
+
+
+FORMS: tuple[Form, ...] = (
+    Form("embedded", retells=False, views=False),
+    Form("chat", Chat, asks="chat.completions.create"),
+    Form("chained", Responses, retells=False, asks="responses.create", mirrors=True),
+    Form("own", Responses, {"history": "own"}, asks="responses.create", names=False),
+)
+
+
+def cases(*, served: bool = False) -> Iterator[Any]:
+    """Yield (form, whether it streams) as parameters.
+
+    Args:
+        served: only those with a server.
+    """
+    for form in FORMS:
+        if form.connect is None:
+            if not served:
+                yield pytest.param((form, True), id=form.name)
+            continue
+        yield pytest.param((form, True), id=f"{form.name}-stream")
+        yield pytest.param((form, False), id=f"{form.name}-whole")

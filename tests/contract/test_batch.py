@@ -1,0 +1,95 @@
+"""B: all calls of one response are one batch; each has exactly one output, and all of them go in one request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.backdrop import Backdrop, HandsOver, Job, in_order, told
+from tests.support.models import call
+
+
+async def test_parallel_calls_are_answered_in_one_request(backdrop: Backdrop) -> None:
+    """Three calls of one response, three outputs in the next request, each once and at its own call (B1, B5)."""
+    backdrop.plays([call("look", what="a"), call("watch", what="b"), call("look", what="c")], "seen")
+    async with backdrop.threads() as threads:
+        thread = await threads.open("t")
+        reply = await thread.send("look around")
+
+    outputs = ("saw a", "watched b", "saw c")
+    assert ("seen", 2) == (reply.text, len(backdrop.model.prompts))
+    assert [1, 1, 1] == [told(backdrop.last(), output) for output in outputs]
+    assert (True, []) == (in_order(backdrop.last(), *outputs), backdrop.troubles(thread))
+
+
+async def test_calls_that_write_metadata_run_in_call_order(backdrop: Backdrop) -> None:
+    """The last one wins, and a call after it reads what it wrote (B3)."""
+    backdrop.plays([call("jot", note="first"), call("jot", note="second"), call("read_note")], "noted")
+    async with backdrop.threads() as threads:
+        thread = await threads.open("t", metadata=Job(note="none"))
+        await thread.send("note it")
+
+    assert [("jot", "first"), ("jot", "second"), ("read_note", "second")] == backdrop.bench.ran
+    assert ("second", True) == (thread.metadata.note, in_order(backdrop.last(), "noted first", "noted second"))
+
+
+async def test_of_two_handoffs_the_first_is_taken(backdrop: Backdrop) -> None:
+    """The body of the second never starts, its call is answered all the same, and a sibling runs (B4, B5)."""
+    backdrop.plays(
+        HandsOver([call("open_page", page="about"), call("check_page", page="home"), call("jot", note="n")]), "hello"
+    )
+    async with backdrop.threads() as threads:
+        thread = await threads.open("t")
+        reply = await thread.send("do both")
+
+    assert ("writer", 0, "n") == (reply.assistant, backdrop.bench.count("check_page"), thread.metadata.note)
+    assert (1, 1, 1) == (
+        told(backdrop.last(), "about is open"),
+        told(backdrop.last(), "Not taken: this turn already goes to writer. The tool was not run."),
+        told(backdrop.last(), "noted n"),
+    )
+    assert [] == backdrop.troubles(thread)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told_why"),
+    [
+        pytest.param(call("look", raw='{"what": '), "The tool was not run.", id="cut off"),
+        pytest.param(call("look", raw='{"what": NaN}'), "The tool was not run.", id="no JSON"),
+        pytest.param(call("look", what=7), "what: ", id="wrong type"),
+        pytest.param(call("look"), "what: ", id="missing"),
+        pytest.param(call("look", raw="[" * 2000), "The tool was not run.", id="nested deeply"),
+        pytest.param(call("paint_it_black"), "there is no such tool here", id="unknown tool"),
+        pytest.param(call("put_away"), "there is no such tool here", id="another assistant's tool"),
+        pytest.param(call("read_note"), "Not now: ", id="not offered now"),
+        pytest.param(call("dye", color="red"), "there is no dye", id="refused by its body"),
+        pytest.param(call("explode", how="error"), "error: the tool failed. Nothing was changed.", id="failed"),
+    ],
+)
+async def test_a_call_that_cannot_run_is_answered_and_stops_no_sibling(
+    backdrop: Backdrop, asked: Any, told_why: str
+) -> None:
+    """The model reads why, the other call runs, and the thread goes on (B2)."""
+    backdrop.plays([asked, call("look", what="b")], "sorry", "still here")
+    async with backdrop.threads() as threads:
+        thread = await threads.open("t")
+        first = await thread.send("look")
+        shown = backdrop.last()
+        second = await thread.send("and now?")
+
+    assert ("sorry", "still here") == (first.text, second.text)
+    assert (1, 1, 0) == (told(shown, told_why), told(shown, "saw b"), backdrop.bench.count("paint_it_black"))
+    assert (1, 1, []) == (told(backdrop.last(), told_why), told(backdrop.last(), "saw b"), backdrop.troubles(thread))
+
+
+async def test_batches_follow_each_other_in_one_run(backdrop: Backdrop) -> None:
+    """Each output is told once, however many batches come after it (B5)."""
+    backdrop.plays(*(call("look", what=f"thing {number}.") for number in range(4)), "all seen")
+    async with backdrop.threads() as threads:
+        thread = await threads.open("t")
+        await thread.send("look at four things")
+
+    outputs = [f"saw thing {number}." for number in range(4)]
+    assert [1, 1, 1, 1] == [told(backdrop.last(), output) for output in outputs]
+    assert (True, 1, 5) == (in_order(backdrop.last(), *outputs), thread.state.runs, len(backdrop.model.prompts))
