@@ -86,8 +86,8 @@ def prove(
         seed: of all that is random.
         workers: how many processes run at a time.
     """
-    points = "all" if sample is None else sample
-    print(f"proof: killing {name} at {points} points of {', '.join(kinds)}, seed {seed}")  # noqa: T201 - to have it again
+    many = "all" if sample is None else sample
+    print(f"proof: killing {name} at {many} points of {', '.join(kinds)}, seed {seed}")  # noqa: T201 - to have it again
     chance = random.Random(seed)  # noqa: S311 - a proof is to be repeatable
     with ExitStack() as servers, ThreadPoolExecutor(workers) as pool:
         idle: SimpleQueue[Server] = SimpleQueue()
@@ -97,8 +97,10 @@ def prove(
         points = trials.wanted.points(kinds)
         chosen = points if sample is None else chance.sample(points, min(sample, len(points)))
         lives: list[tuple[Point, float | None]] = [(point, None) for point in chosen]
-        lives += [(chance.choice(points), chance.random()) for _ in range(again)]
         seen = {kind: len(trials.wanted.moments[kind]) for kind in kinds}
+        # After the last commit nothing is left to recover, and so nothing to be killed in again.
+        unfinished = [point for point in points if point != Point("commit", seen.get("commit", 0))]
+        lives += [(chance.choice(unfinished), chance.random()) for _ in range(again)]
         counts = Counts(seen, dict.fromkeys(kinds, 0))
         for (first, second), result in zip(lives, pool.map(trials.run, range(len(lives)), lives), strict=True):
             counts.killed[first.kind] += result.killed and second is None

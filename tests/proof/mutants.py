@@ -191,7 +191,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "everything leaves with the first item", ("I3", "I5", "H6"), "steer, handoff",
-        ((RECEIVE, "due=state.due[stored:])", "due=state.due[stored + 1 :])"),
+        ((RECEIVE, "due=due[stored:], ref=", "due=due[stored + 1 :], ref="),
          (RECEIVE, "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason)\n",
             "    due = state.due[1:]\n"
             "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason, due=due)\n")),
