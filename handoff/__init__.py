@@ -46,7 +46,7 @@ from handoff.events import (
 from handoff.flow import Flow
 from handoff.limits import Limits
 from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
-from handoff.models import Answer, Model, RuleModel, ScriptedModel, call
+from handoff.models import Answer, Model, RuleModel, Said, ScriptedModel, call
 from handoff.replies import Reply
 from handoff.store import MemoryStore, Store
 from handoff.thread import EditReceipt, Thread
@@ -89,6 +89,7 @@ __all__ = [
     "RuleModel",
     "RunChanged",
     "RunFailed",
+    "Said",
     "ScriptedModel",
     "SqlStore",
     "Store",

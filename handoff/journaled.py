@@ -9,6 +9,7 @@ from typing import Any
 
 from handoff.backends.base import OfferedTool, Prompt
 from handoff.core import receive
+from handoff.core.bounds import calls_left
 from handoff.core.codec import dump
 from handoff.core.events import Event, RunStarted
 from handoff.core.items import Item
@@ -98,6 +99,9 @@ class Journaled:
             "max_output_tokens": assistant.options.max_output_tokens,
         }
         given = {name: value for name, value in options.items() if value is not None}
+        if not calls_left(state):  # told to answer with what it has, a model that could call might go on for ever (G)
+            offered = ()
+            given.pop("tool_choice", None)
         return Prompt(
             assistant.name,
             started.instructions,

@@ -68,7 +68,8 @@ def decide(
             transition=transition.key,
             dest=transition.dest,
             times=transition.times,
-            renewed=renewed,
+            # A reply after which nobody speaks ends the round: no loop, as the core says too.
+            renewed=renewed or (transition.kind == "then" and not transition.speak),
         )
 
     asked = flow.metadata_from(metadata)

@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,6 +32,21 @@ class Metadata(BaseModel):
 
 class Deps:
     """Base of what the process lends to tools (files, databases, clients). It is never stored."""
+
+    @classmethod
+    def sample(cls, directory: Path) -> Self | None:
+        """Lend a copy of sample data, for trying the flow out; a class that brings some along overrides this.
+
+        The command line asks for it where it is given nothing else to lend.
+
+        Args:
+            directory: where the copy belongs. It is made if the directory is not there yet, else taken as it is.
+
+        Returns:
+            What works on the copy; None, as here, if there is no sample.
+        """
+        del directory
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,28 +16,52 @@ from tests.checks.operators import Declared, Mutant, flows_of_this_project, muta
 FLOWS = flows_of_this_project() | {"desk": desk.flow}
 EACH = [pytest.param(flow, id=name) for name, flow in FLOWS.items()]
 
-#: The share of the faults of each kind that has to be found: in the flows of flows/, and in the desk, which goes every
-#: way a flow can go. What is not found there leaves a flow that somebody could have meant: nobody can tell that an
-#: `after` or one of two ways to the same assistant is missing.
+#: The share of the faults of each kind that has to be found, flow by flow. What is not found there leaves a flow that
+#: somebody could have meant: nobody can tell that an `after` or one of two ways to the same assistant is missing, or
+#: that one of several calls should have kept a field that the others set.
 REQUIRED = {
-    "drop a field of sets": (1.0, 1.0),
-    "drop a field of clears": (0.9, 0.3),
-    "drop a transition": (0.7, 0.5),
-    "negate a guard": (0.6, 0.4),
-    "rename a placeholder": (1.0, 1.0),
-    "reverse destinations": (1.0, 0.7),
+    "site_editor": {
+        "drop a field of sets": 1.0,
+        "drop a field of clears": 0.9,
+        "drop a transition": 0.7,
+        "negate a guard": 0.6,
+        "rename a placeholder": 1.0,
+    },
+    # Every specialist sets the same two fields, and there are several ways to each: most faults leave another way.
+    "concierge": {
+        "drop a field of sets": 0.15,
+        "drop a field of clears": 0.0,
+        "drop a transition": 0.1,
+        "negate a guard": 1.0,
+        "rename a placeholder": 1.0,
+    },
+    # Its two ways hang on whether a list of faults is there, which a fault only turns round; its talks find those.
+    "writer_critic": {
+        "drop a field of sets": 1.0,
+        "drop a field of clears": 0.0,
+        "drop a transition": 0.25,
+        "negate a guard": 0.0,
+        "rename a placeholder": 1.0,
+    },
+    "desk": {
+        "drop a field of sets": 1.0,
+        "drop a field of clears": 0.3,
+        "drop a transition": 0.5,
+        "negate a guard": 0.4,
+        "rename a placeholder": 1.0,
+        "reverse destinations": 0.7,
+    },
 }
 
 #: How much may be unknown about each flow.
-UNKNOWN: dict[str, int] = {"site_editor": 0, "desk": 0}
+UNKNOWN: dict[str, int] = dict.fromkeys(FLOWS, 0)
 
 
-def rates(flows: dict[str, Flow[Any, Any]]) -> dict[str, tuple[int, int, list[Mutant]]]:
+def rates(flow: Flow[Any, Any]) -> dict[str, tuple[int, int, list[Mutant]]]:
     """How many faults of each kind were found, how many there are, and those that were not found."""
     every: dict[str, list[tuple[Mutant, bool]]] = defaultdict(list)
-    for flow in flows.values():
-        for mutant in mutants(flow):
-            every[mutant.operator].append((mutant, bool(mutant.report().findings)))
+    for mutant in mutants(flow):
+        every[mutant.operator].append((mutant, bool(mutant.report().findings)))
     return {
         operator: (sum(found for _, found in tried), len(tried), [one for one, found in tried if not found])
         for operator, tried in every.items()
@@ -62,28 +86,21 @@ def test_a_flow_declared_again_is_the_same(flow: Flow[Any, Any]) -> None:
     assert () == check(again).findings
 
 
-@pytest.mark.parametrize(
-    ("flows", "column"),
-    [
-        pytest.param({name: flow for name, flow in FLOWS.items() if name != "desk"}, 0, id="flows"),
-        pytest.param({"desk": desk.flow}, 1, id="desk"),
-    ],
-)
-def test_faults_are_found(flows: dict[str, Flow[Any, Any]], column: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each kind of fault is found at least as often as required; the table is printed."""
-    table = rates(flows)
+@pytest.mark.parametrize("flow", EACH)
+def test_faults_are_found(flow: Flow[Any, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each kind of fault that can be made in a flow is found at least as often as required; the table is printed."""
+    table = rates(flow)
     with capsys.disabled():
-        sys.stdout.write(f"\n{', '.join(flows)}:\n")
+        sys.stdout.write(f"\n{flow.name}:\n")
         for operator, (found, tried, missed) in table.items():
             not_found = "; ".join(one.what for one in missed)
             sys.stdout.write(f"  {operator:24} {found:3} of {tried:3}   {not_found}\n")
 
-    short = {
-        name: (found, tried) for name, (found, tried, _) in table.items() if found < REQUIRED[name][column] * tried
-    }
-    assert {} == short
+    required = REQUIRED[flow.name]
+    assert required.keys() == table.keys()
+    assert {} == {name: (found, tried) for name, (found, tried, _) in table.items() if found < required[name] * tried}
 
 
 def test_every_kind_of_fault_was_tried() -> None:
     """No operator comes to nothing: over all flows each one made a fault."""
-    assert set(REQUIRED) == {mutant.operator for flow in FLOWS.values() for mutant in mutants(flow)}
+    assert set(REQUIRED["desk"]) == {mutant.operator for flow in FLOWS.values() for mutant in mutants(flow)}

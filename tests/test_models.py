@@ -315,6 +315,78 @@ def test_what_is_new_besides_messages_is_answered(
     assert Answer(text) == rules.answer(prompt(assistant, spoken("welcome"), due=due))
 
 
+@pytest.fixture
+def passing() -> RuleModel:
+    """Rules of a flow whose second assistant takes up what was said to the first."""
+    flow = Flow("demo")
+    welcome = flow.assistant("welcome", instructions="Ask.")
+    editor = flow.assistant("editor", instructions="Edit.")
+    model = RuleModel(flow)
+    model.hears(editor, open_page)
+
+    @model.when(editor, ".*", offered=one)
+    def ask_first(_match: Any) -> Asked:
+        """SAY who you are."""
+        return call(one)
+
+    @model.when(editor, "shorten it")
+    @model.when(welcome, "hello")
+    def shorten(_match: Any) -> str:
+        """I want it shorter."""
+        return "It is shorter."
+
+    return model
+
+
+def one() -> str:
+    """A tool."""
+    return ""
+
+
+def test_what_was_said_is_heard_again_after_a_handoff(passing: RuleModel) -> None:
+    """After the calls named by `hears` the last user message counts as if it came just now."""
+    said = (user("shorten it"), spoken("welcome"))
+    answer = passing.answer(prompt("editor", *said, due=(output("open_page", "It is open."), HANDOFF)))
+
+    assert Answer("It is shorter.") == answer
+
+
+def test_without_a_user_message_nothing_is_heard(passing: RuleModel) -> None:
+    """A handoff that no user brought about is answered with the abilities."""
+    answer = passing.answer(prompt("editor", due=(output("open_page", "It is open."), HANDOFF)))
+
+    assert answer.text.startswith("I did not understand that.")
+
+
+@pytest.mark.parametrize(
+    ("tools", "answer"),
+    [
+        pytest.param(("one",), Answer(calls=(call(one),)), id="offered"),
+        pytest.param((), Answer("It is shorter."), id="not offered"),
+    ],
+)
+def test_a_rule_may_apply_only_while_a_tool_is_offered(
+    passing: RuleModel, tools: tuple[str, ...], answer: Answer
+) -> None:
+    """Else the rules behind it are tried."""
+    assert answer == passing.answer(prompt("editor", due=(user("shorten it"),), tools=tools))
+
+
+def test_hearing_after_no_tool_is_refused(passing: RuleModel) -> None:
+    """A declaration that can have no effect is a mistake."""
+    flow = Flow("demo")
+    only = flow.assistant("only", instructions="Ask.")
+    with pytest.raises(DefinitionError, match="only hears after no tool"):
+        RuleModel(flow).hears(only)
+    with pytest.raises(DefinitionError, match="is of another flow"):
+        passing.hears(only, one)
+
+
+def test_words_in_capitals_stay_so_within_a_sentence(passing: RuleModel) -> None:
+    """What stands for something else, and the word I, are not made small."""
+    assert "I understand: SAY who you are; I want it shorter." == passing.abilities("editor")
+
+
 def test_a_message_counts_before_outputs(rules: RuleModel) -> None:
     """A message that arrives with outputs is what is answered."""
     answer = rules.answer(prompt("welcome", due=(output("open_page", "No."), user("hello"))))

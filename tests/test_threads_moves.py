@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from handoff import Flow, LimitReached, Limits, Metadata, RunFailed, ThreadClosed
+from handoff import Answer, Flow, LimitReached, Limits, Metadata, RunFailed, ThreadClosed
+from handoff.backends.base import Prompt
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.models import Answers, Held, Plays, call, texts
@@ -331,6 +332,62 @@ async def test_on_limit_takes_over_once(world: World) -> None:
         reply = await (await threads.open("t")).send("go")
 
     assert ("rescue", "rescued") == (reply.assistant, reply.text)
+
+
+async def test_beyond_the_limit_of_calls_no_tool_is_offered(world: World) -> None:
+    """A model that calls as long as it can is left with nothing but a reply; the next message offers tools again."""
+    flow = Flow("stubborn", limits=Limits(calls=3))
+    only = flow.assistant("only", instructions="Look it up.", tool_choice="required")
+
+    @only.tool()
+    def look() -> str:
+        """Look it up."""
+        return "nothing"
+
+    offered = list[tuple[int, object]]()
+
+    class Stubborn:
+        def answer(self, prompt: Prompt) -> Answer:
+            offered.append((len(prompt.tools), prompt.options.get("tool_choice")))
+            return Answer(calls=(call(look),)) if prompt.tools else Answer("So be it.")
+
+    async with world.threads(flow, Stubborn()) as threads:
+        thread = await threads.open("t")
+        replies = [(await thread.send("find it")).text for _ in range(2)]
+
+    assert ["So be it."] * 2 == replies
+    assert ([(1, "required")] * 3 + [(0, None)]) * 2 == offered
+
+
+@pytest.mark.parametrize(("speak", "assistant"), [(False, "front"), (True, "last")], ids=["quiet", "speaking"])
+async def test_a_then_after_which_nobody_speaks_is_no_loop(world: World, *, speak: bool, assistant: str) -> None:
+    """It ends the round, so it may lead to where the thread has just been; one that goes on may not."""
+    flow = Flow("round")
+    front = flow.assistant("front", instructions="Pass on.")
+    middle = flow.assistant("middle", instructions="Pass back.")
+    last = flow.assistant("last", instructions="Answer.")
+
+    @flow.tool(front, to=middle)
+    def on() -> str:
+        """Pass on."""
+        return ""
+
+    @flow.tool(middle, to=front)
+    def off() -> str:
+        """Pass back."""
+        return ""
+
+    @flow.tool(front, to=last)
+    def over() -> str:
+        """Pass over."""
+        return ""
+
+    last.then(front, speak=speak)
+    async with world.threads(flow, Plays(call("on"), call("off"), call("over"), "That is it.")) as threads:
+        thread = await threads.open("t")
+        reply = await thread.send("hello")
+
+    assert ("That is it.", assistant) == (reply.text, thread.state.assistant)
 
 
 async def test_calls_beyond_the_limit_are_answered_and_siblings_run(world: World) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from flows.site_editor.edits import difference
 from flows.site_editor.flow import flow
-from flows.site_editor.pages import Pages
+from flows.site_editor.pages import SAMPLE, Pages
 from handoff import Flow
 
-SAMPLE = Path(__file__).parent / "sample"
-"""The sample site that is installed with the flow."""
+__all__ = ["SAMPLE", "Demo", "demo", "difference_of_directories"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,8 @@ FOREIGN = frozenset({"node_modules", "vendor", "themes", "_site", "public", "dis
 """Folders of a site, at its top, that hold what others wrote or what was built."""
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | _SAFELY
+SAMPLE = Path(__file__).parent / "sample"
+"""The sample site that is installed with the flow."""
 NEAR = 5
 """How many candidates a refusal names."""
 
@@ -46,6 +49,22 @@ class Pages(Deps):
     """
 
     root: DirectoryPath
+
+    @classmethod
+    def sample(cls, directory: Path) -> Pages:
+        """Lend a copy of the sample site, whole or not at all.
+
+        Args:
+            directory: where the copy belongs; what is there already is taken as it is.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if not directory.exists():
+            beside = directory.with_name(f".{directory.name}.part")
+            shutil.copytree(SAMPLE, beside, dirs_exist_ok=True)  # one that a crash left is completed
+            beside.replace(directory)
+        return cls(directory)
 
     def names(self) -> list[PageId]:
         """The pages there are, in order. Links are not followed; what is hidden, built or others' is no page."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from handoff import Decision, Flow, MessageAdded, SqlStore, SystemClock, Thread, Threads, ThreadUnknown
+from handoff import Decision, Deps, Flow, MessageAdded, SqlStore, SystemClock, Thread, Threads, ThreadUnknown
 from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.interrupts import Guard, run
+from handoff.cli.lending import lent
 from handoff.cli.loading import installed_flow, load_flow
 from handoff.cli.printing import STAGES, Screen, clean, notice, write, write_json
 from handoff.cli.talking import printer_for
-from handoff.cli.values import build_deps
 from handoff.decisions import decide, deliver, needs_flow, thread_state
 from handoff.history import replay
 from handoff.store import Summary
@@ -135,7 +135,8 @@ def carry_out(order: Order) -> Exit:
             _told(order, thread, _post(store, order, thread, ticket))
             notice("it waits in the inbox for whoever drives the thread next; --flow FLOW acts on it at once")
             return Exit.DONE
-    return run(lambda guard: _drive(guard, flow, order, thread, ticket))
+    with lent(flow, order.deps, order.store) as deps:
+        return run(lambda guard: _drive(guard, flow, deps, order, thread, ticket))
 
 
 def _post(store: SqlStore, order: Order, thread: str, ticket: str) -> Decision:
@@ -165,9 +166,9 @@ def _judging_flow(store: SqlStore, order: Order, thread: str, ticket: str) -> Fl
     return flow
 
 
-async def _drive(guard: Guard, flow: Flow[Any, Any], order: Order, name: str, ticket: str) -> Exit:
+async def _drive(guard: Guard, flow: Flow[Any, Any], deps: Deps | None, order: Order, name: str, ticket: str) -> Exit:
     printer = printer_for(flow, json=order.json)
-    async with Threads(flow, deps=build_deps(flow, order.deps), store=SqlStore(order.store)) as threads:
+    async with Threads(flow, deps=deps, store=SqlStore(order.store)) as threads:
         thread = await threads.get(name)
 
         async def act() -> Exit:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handoff import Flow, RunFailed, Store, SystemClock, Thread, ThreadClosed, ThreadEvent, Threads
+from handoff import Deps, Flow, RunFailed, Store, SystemClock, Thread, ThreadClosed, ThreadEvent, Threads
 from handoff.cli.exits import Exit, exit_code
 from handoff.cli.interrupts import Guard, run
+from handoff.cli.lending import lent
 from handoff.cli.lines import Line, script_lines, standard_input
 from handoff.cli.loading import load_flow
 from handoff.cli.printing import JsonLines, Printer, Screen, notice
-from handoff.cli.values import build_deps, initial_metadata
+from handoff.cli.values import initial_metadata
 from handoff.history import replay
 
 
@@ -49,8 +50,10 @@ def chat(options: Options, script: Path | None) -> Exit:
     """
     lines = None if script is None else script_lines(script)
     at_terminal = lines is None and not options.json and sys.stdin.isatty() and sys.stdout.isatty()
-    talk = _Talk(load_flow(options.flow), options, at_terminal=at_terminal, described=True)
-    return run(lambda guard: talk.play(guard, standard_input() if lines is None else _each(lines)))
+    flow = load_flow(options.flow)
+    with lent(flow, options.deps, options.store) as deps:
+        talk = _Talk(flow, deps, options, at_terminal=at_terminal, described=True)
+        return run(lambda guard: talk.play(guard, standard_input() if lines is None else _each(lines)))
 
 
 def run_once(options: Options, text: str) -> Exit:
@@ -60,8 +63,10 @@ def run_once(options: Options, text: str) -> Exit:
         options: the command's options.
         text: the message.
     """
-    talk = _Talk(load_flow(options.flow), options, at_terminal=False, described=False)
-    return run(lambda guard: talk.play(guard, _each([Line(text)])))
+    flow = load_flow(options.flow)
+    with lent(flow, options.deps, options.store) as deps:
+        talk = _Talk(flow, deps, options, at_terminal=False, described=False)
+        return run(lambda guard: talk.play(guard, _each([Line(text)])))
 
 
 async def _each(lines: Iterable[Line]) -> AsyncIterator[Line]:
@@ -92,12 +97,14 @@ def store_at(path: Path | None) -> Store | None:
 class _Talk:
     """One command's conversation."""
 
-    def __init__(self, flow: Flow[Any, Any], options: Options, *, at_terminal: bool, described: bool) -> None:
+    def __init__(
+        self, flow: Flow[Any, Any], deps: Deps | None, options: Options, *, at_terminal: bool, described: bool
+    ) -> None:
         self._flow = flow
         self._options = options
         self._at_terminal = at_terminal
         self._metadata = initial_metadata(flow, options.metadata)
-        self._deps = build_deps(flow, options.deps)
+        self._deps = deps
         self._printer = printer_for(flow, json=options.json, at_terminal=at_terminal)
         self._shown = 0
         self._described = described

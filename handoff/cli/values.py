@@ -82,6 +82,15 @@ class _Parameter:
     required: bool
 
 
+def missing_deps(flow: Flow[Any, Any]) -> list[str]:
+    """Return what the flow's Deps class cannot be built without.
+
+    Args:
+        flow: the flow.
+    """
+    return [] if flow.deps is None else [name for name, one in _parameters(flow.deps).items() if one.required]
+
+
 def build_deps(flow: Flow[Any, Any], given: Sequence[str]) -> Deps | None:
     """Return what the flow's tools borrow, built from `--dep`; None if they borrow nothing.
 

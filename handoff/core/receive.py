@@ -230,7 +230,9 @@ def _counted_move(state: State, move: Move, event: object) -> State:
     """Count a transition outside a batch, after asking the bounds once more."""
     _demand(move.source == state.assistant, event, f"{move.source} is not active")
     named = {"transition": move.transition, "dest": move.dest, "times": move.times}
-    reason = blocked(state.counters, state.limits, state.metadata, **named)  # type: ignore[arg-type]
+    # Where nobody speaks the round ends, so that arriving there again is no loop.
+    ends = move.kind == "then" and move.speak != "yes"
+    reason = blocked(state.counters, state.limits, state.metadata, renewed=ends, **named)  # type: ignore[arg-type]
     if move.kind != "limit":
         _demand(reason is None, event, str(reason))
     return replace(state, counters=counted(state.counters, state.metadata, **named))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ does understand.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -31,6 +31,7 @@ class _Pattern:
     assistant: str
     ability: str
     patterns: tuple[re.Pattern[str], ...]
+    offered: str | None
     function: Callable[[re.Match[str]], Said]
 
 
@@ -38,15 +39,16 @@ class _Pattern:
 class _Result:
     assistant: str
     tools: frozenset[str]
-    function: Callable[[str], Said]
+    #: What to say about the outputs; None: go by the user's last message.
+    function: Callable[[str], Said] | None
 
 
 class RuleModel:
     """The offline model of a flow. Making it sets `flow.offline`, which is used where no backend is given.
 
-    Of what is new since anybody spoke, the last user message counts first (`when`), then outputs of calls (`after`),
-    then the handoff (`started`). Rules are tried in the order they were declared. Outputs that no rule takes are read
-    out; a user message that no rule takes is answered with the assistant's abilities.
+    Of what is new since anybody spoke, the last user message counts first (`when`), then outputs of calls (`after`,
+    `hears`), then the handoff (`started`). Rules are tried in the order they were declared. Outputs that no rule takes
+    are read out; a user message that no rule takes is answered with the assistant's abilities.
     """
 
     def __init__(self, flow: Flow[Any, Any]) -> None:
@@ -63,13 +65,16 @@ class RuleModel:
 
     # -- declaring -----------------------------------------------------------------------------------------------------
 
-    def when(self, assistant: Assistant[Any], *patterns: str) -> Callable[[ByMatch], ByMatch]:
+    def when(
+        self, assistant: Assistant[Any], *patterns: str, offered: Callable[..., Any] | None = None
+    ) -> Callable[[ByMatch], ByMatch]:
         """Declare what to do when a message matches as a whole, upper or lower case, blanks around it left aside.
 
         Args:
             assistant: while which assistant is active.
             *patterns: regular expressions, tried in order. The function gets the match; the first line of its docstring
                 is the ability that is named to users.
+            offered: a tool's function; the rule is left aside while that tool is not offered. None: it always applies.
 
         Raises:
             DefinitionError: a pattern cannot be compiled, the assistant is of another flow, or there is no docstring.
@@ -85,7 +90,8 @@ class RuleModel:
             if not ability:
                 own_place = place_of(function, place)
                 raise own_place.refuse(f"{name_of(function)} has no docstring: say in it what users can ask for")
-            self._patterns.append(_Pattern(assistant.name, ability, compiled, function))
+            tool = None if offered is None else name_of(offered)
+            self._patterns.append(_Pattern(assistant.name, ability, compiled, tool, function))
             return function
 
         return declare
@@ -111,6 +117,24 @@ class RuleModel:
             return function
 
         return declare
+
+    def hears(self, assistant: Assistant[Any], *tools: Callable[..., Any]) -> None:
+        """Declare that after calls of these tools an assistant goes by the user's last message, as if it came just now.
+
+        It is for tools that hand a wish over: whoever gets the thread takes the wish up in the words it was said in.
+
+        Args:
+            assistant: who is active after the call.
+            *tools: the tools' functions.
+
+        Raises:
+            DefinitionError: the assistant is of another flow, or no tool is named.
+        """
+        place = caller_place()
+        self._require_own(assistant, place)
+        if not tools:
+            raise place.refuse(f"{assistant.name} hears after no tool: say after which tools")
+        self._results.append(_Result(assistant.name, frozenset(map(name_of, tools)), None))
 
     def started(self, assistant: Assistant[Any]) -> Callable[[ByText], ByText]:
         """Declare what an assistant says or calls when it was handed over to and nothing else is new.
@@ -144,8 +168,8 @@ class RuleModel:
         Args:
             prompt: what the model is shown.
         """
-        answer = _answer(self._said(prompt))
         offered = {tool.name for tool in prompt.tools}
+        answer = _answer(self._said(prompt, offered))
         missing = [asked.tool for asked in answer.calls if asked.tool not in offered]
         if missing:
             return Answer(f"That cannot be done now ({', '.join(missing)}). {self.abilities(prompt.assistant)}")
@@ -157,7 +181,7 @@ class RuleModel:
         Args:
             assistant: its name.
         """
-        known = "; ".join(ability[0].lower() + ability[1:] for ability in self._abilities(assistant))
+        known = "; ".join(map(_within, self._abilities(assistant)))
         return f"I understand: {known}." if known else "I have no rules for what users say here."
 
     def describe(self) -> str:
@@ -174,16 +198,19 @@ class RuleModel:
     def _abilities(self, assistant: str) -> list[str]:
         return list(dict.fromkeys(rule.ability for rule in self._patterns if rule.assistant == assistant))
 
-    def _said(self, prompt: Prompt) -> Said:
+    def _said(self, prompt: Prompt, offered: Collection[str]) -> Said:
         new = _new(prompt.items)
         messages = [item.text for item in new if isinstance(item, UserMessage)]
         if messages:
-            return self._to_message(prompt.assistant, messages[-1])
+            return self._to_message(prompt.assistant, messages[-1], offered)
         outputs = [item for item in new if isinstance(item, Output)]
         for rule in self._results if outputs else ():
             taken = [output.text for output in outputs if output.tool in rule.tools]
             if rule.assistant == prompt.assistant and taken:
-                return rule.function("\n".join(taken))
+                if rule.function is not None:
+                    return rule.function("\n".join(taken))
+                heard = [item.text for item in prompt.items if isinstance(item, UserMessage)]
+                return self._to_message(prompt.assistant, heard[-1] if heard else "", offered)
         notes = [item.text for item in new if isinstance(item, Note)]
         told = [output.text for output in outputs]
         told += [item.text for item in new if isinstance(item, Note) and item.kind != "handoff"]
@@ -191,9 +218,9 @@ class RuleModel:
             return self._started[prompt.assistant](notes[-1])
         return "\n".join(told) or self.abilities(prompt.assistant)
 
-    def _to_message(self, assistant: str, text: str) -> Said:
+    def _to_message(self, assistant: str, text: str, offered: Collection[str]) -> Said:
         for rule in self._patterns:
-            if rule.assistant != assistant:
+            if rule.assistant != assistant or (rule.offered is not None and rule.offered not in offered):
                 continue
             for pattern in rule.patterns:
                 match = pattern.fullmatch(text.strip())
@@ -206,6 +233,11 @@ def _new(items: tuple[Item, ...]) -> tuple[Item, ...]:
     """What has come since anybody spoke."""
     spoken = [index for index, item in enumerate(items) if isinstance(item, Spoken)]
     return items[spoken[-1] + 1 :] if spoken else items
+
+
+def _within(ability: str) -> str:
+    """An ability as it stands within a sentence; a word in capitals stays."""
+    return ability if ability.partition(" ")[0].isupper() else ability[0].lower() + ability[1:]
 
 
 def _compile(pattern: str, place: Place) -> re.Pattern[str]:

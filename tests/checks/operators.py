@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handoff import DefinitionError, Flow
+from handoff import DefinitionError, Flow, Go
 from handoff.assistants import Assistant, Destination
 from handoff.checks import Report, check, refused
 from handoff.routes import Route
@@ -58,6 +58,7 @@ class Declared:
                 temperature=one.options.temperature,
                 tool_choice=one.options.tool_choice,
                 max_output_tokens=one.options.max_output_tokens,
+                view=one.options.view,
             )
         for tool in self.tools:
             flow.tool(*(flow.assistants[name] for name in tool.owners), **_options(tool, flow))(tool.function)
@@ -126,6 +127,8 @@ def mutants(flow: Flow[Any, Any]) -> Iterator[Mutant]:
     declared = Declared.of(flow)
     yield from _fields(declared, "sets")
     yield from _fields(declared, "clears")
+    # A body that names its destination is tried in no order, so that turning it round changes nothing.
+    chosen = {_place(tool) for tool in declared.tools if tool.signature.returns == (Go,)}
     for place, destinations, change in _every_destinations(declared):
         for position, one in enumerate(destinations):
             rest = destinations[:position] + destinations[position + 1 :]
@@ -134,7 +137,7 @@ def mutants(flow: Flow[Any, Any]) -> Iterator[Mutant]:
                 turned = replace(one, guard=_negated(one.guard))
                 both = (*destinations[:position], turned, *destinations[position + 1 :])
                 yield Mutant("negate a guard", f"{place} -> {one.assistant.name}", change(both))
-        if len(destinations) > 1:
+        if len(destinations) > 1 and place not in chosen:
             yield Mutant("reverse destinations", place, change(destinations[::-1]))
     for tool in declared.tools:
         if tool.allow is not None:
@@ -164,9 +167,13 @@ def _every_destinations(declared: Declared) -> Iterator[tuple[str, tuple[Destina
     """Each list of destinations, and how to declare another in its place; an empty one takes the trigger away."""
     for tool in declared.tools:
         if tool.to:
-            yield f"{tool.name} of {tool.owners}", tool.to, _of_tool(declared, tool)
+            yield _place(tool), tool.to, _of_tool(declared, tool)
     for route in declared.routes:
         yield f"{route.trigger} of {route.source}", route.destinations, _of_route(declared, route)
+
+
+def _place(tool: Tool) -> str:
+    return f"{tool.name} of {tool.owners}"
 
 
 def _of_tool(declared: Declared, tool: Tool) -> Change:

@@ -39,7 +39,8 @@ def run_pytest(directory: Path, report: Path | None, *arguments: str | Path) -> 
         name: value for name, value in os.environ.items() if not re.match("PYTEST_|COV_|NO_COLOR|FORCE_COLOR", name)
     }
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # other plugins take longer to load than these tests to run
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_handoff"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-p", "xdist.plugin", "-p", "pytest_handoff"]  # xdist: the options in pyproject.toml are its own
     done = subprocess.run(
         [*command, *([] if report is None else ["--handoff-cov-json", report]), *map(str, arguments)],
         cwd=directory,
