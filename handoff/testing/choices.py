@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from handoff.annotations import is_sequence
 from handoff.assistants import Assistant
 from handoff.checks.bodies import use_of
 from handoff.checks.decisions import Decision
@@ -66,6 +67,7 @@ class Choices:
         self._guard_of = guards
         self._asked = set[str]().union(*self._reads.values())
         self._kept: dict[str, list[JSON]] = {}
+        self._taken_by: dict[tuple[Any, str, bool], list[JSON]] = {}
 
     def _guards(self) -> Iterator[Callable[[Any], bool]]:
         yield from (one.guard for one in self._flow.transitions if one.guard is not None)
@@ -129,9 +131,7 @@ class Choices:
         """
         if name not in self._kept:
             found = self._all(name)
-            if name not in self._given:
-                found = self._told_apart(name, found) if name in self._asked else found[:1]
-            self._kept[name] = found
+            self._kept[name] = found if name in self._given else self._enough(name, found)
         return self._kept[name]
 
     def _all(self, name: str) -> list[JSON]:
@@ -139,18 +139,23 @@ class Choices:
         if name in self._given:
             return self._given[name]
         if name not in self._invented:
-            hints = [one for key, reads in self._reads.items() if name in reads for one in self._constants(key)]
-            kind = self._flow.metadata.__name__
-            self._invented[name] = self._made(_annotation(self._flow, name), name, f"the field {kind}.{name}", hints)
+            what = f"the field {self._flow.metadata.__name__}.{name}"
+            self._invented[name] = self._made(_annotation(self._flow, name), name, what, self._hints(name))
         return self._invented[name]
 
-    def _constants(self, key: int) -> list[Any]:
-        return constants_of(self._guard_of[key])
+    def _hints(self, name: str) -> list[Any]:
+        """Return what guards that ask about a field compare something with."""
+        asking = [self._guard_of[key] for key, reads in self._reads.items() if name in reads]
+        return [constant for guard in asking for constant in constants_of(guard)]
+
+    def _enough(self, name: str, values: list[JSON]) -> list[JSON]:
+        """Return those of the values that are worth trying."""
+        return self._told_apart(name, values) if name in self._asked else values[:1]
 
     @staticmethod
-    def _made(annotation: Any, name: str, what: str, hints: Iterable[Any] = ()) -> list[JSON]:
+    def _made(annotation: Any, name: str, what: str, hints: Iterable[Any] = (), *, strict: bool = False) -> list[JSON]:
         try:
-            return invent(annotation, hints)
+            return invent(annotation, hints, strict=strict)
         except Nothing:
             raise ConfigurationError(
                 f"paths: no value could be made up for {what}: give one, as in paths(…, values={{{name!r}: …}})"
@@ -215,29 +220,30 @@ class Choices:
                 continue
             name = parameter.name
             if name in tool.sets:
-                choices[name] = list(self._taken(tool, name, parameter.annotation, values_of))
+                everything = values_of == self._all
+                choices[name] = self._taken(tool, name, parameter.annotation, all_of_them=everything)
             elif name in self._given:
                 choices[name] = self._given[name]
             elif parameter.default is REQUIRED:
                 what = f"the parameter {name} of {tool.name}"
-                choices[name] = self._made(parameter.annotation, name, what)[:1]
+                choices[name] = self._made(parameter.annotation, name, what, strict=True)[:1]
         found = [dict(zip(choices, one, strict=True)) for one in itertools.product(*choices.values())]
         return [one for one in found[:MOST_COMBINED] if _is_taken(tool, {**one, **self._chosen(tool, None)})]
 
-    def _taken(self, tool: Tool, name: str, annotation: Any, values_of: Callable[[str], list[JSON]]) -> Iterator[JSON]:
-        """Yield the values of a field that the parameter of its name takes as well."""
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-        found = False
-        for value in (*values_of(name), *self._all(name)):
-            try:
-                adapter.validate_python(value)
-            except ValidationError:
-                continue
-            if not found or value in values_of(name):
-                found = True
-                yield value
-        if not found:
-            yield from self._made(annotation, name, f"the parameter {name} of {tool.name}")[:1]
+    def _taken(self, tool: Tool, name: str, annotation: Any, *, all_of_them: bool) -> list[JSON]:
+        """Return the values of a field that the parameter of its name takes as well."""
+        key = (tool.function, name, all_of_them)
+        if key not in self._taken_by:
+            found = [value for value in self._all(name) if _fits(annotation, value)]
+            if name not in self._given:
+                own = self._made(
+                    annotation, name, f"the parameter {name} of {tool.name}", self._hints(name), strict=True
+                )
+                stored = _annotation(self._flow, name)
+                found += [value for value in own if value not in found and _fits(stored, value)]
+                found = found if all_of_them else self._enough(name, found)
+            self._taken_by[key] = found
+        return self._taken_by[key]
 
     def _assigned(self, tool: Tool, values_of: Callable[[str], list[JSON]]) -> list[dict[str, JSON]]:
         own = [name for name in tool.sets if name not in tool.schema["properties"]]
@@ -271,6 +277,14 @@ class Choices:
         }
 
 
+def _fits(annotation: Any, value: JSON) -> bool:
+    try:
+        TypeAdapter[Any](annotation).validate_python(value)
+    except (ValidationError, ValueError, TypeError, ArithmeticError):
+        return False
+    return True
+
+
 def _is_taken(tool: Tool, arguments: Mapping[str, JSON]) -> bool:
     try:
         tool.parse(json.dumps(arguments))
@@ -287,7 +301,7 @@ def _annotation(flow: Flow[Any, Any], name: str) -> Any:
 
 def _listed(value: Any) -> list[JSON]:
     """Return a value, or several, as JSON."""
-    values = cast("list[Any]", value) if isinstance(value, list) else [value]
+    values = list(value) if is_sequence(value) else [value]
     return [to_jsonable_python(one) for one in values]
 
 

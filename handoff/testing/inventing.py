@@ -6,6 +6,7 @@ validator of the author's) is never broken, and at worst nothing is found. The s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -65,12 +66,13 @@ class Nothing(ValueError):
     """No valid value could be made up."""
 
 
-def invent(annotation: Any, hints: Iterable[Any] = ()) -> list[Any]:
+def invent(annotation: Any, hints: Iterable[Any] = (), *, strict: bool = False) -> list[Any]:
     """Make up values of a type, as JSON, the simplest first; all of them where the type lists them.
 
     Args:
         annotation: the type, with its constraints.
         hints: values that somebody asks about, and that are worth trying.
+        strict: the type is to take them as strictly as the arguments of a model.
 
     Raises:
         Nothing: no value that was tried is valid.
@@ -80,7 +82,7 @@ def invent(annotation: Any, hints: Iterable[Any] = ()) -> list[Any]:
     maker = _Maker(schema.get("$defs", {}), tuple(_hinted(hints)))
     kept: dict[str, Any] = {}
     for value in islice(maker.values(schema, DEEPEST), MOST_TRIED):
-        if value is not None and repr(value) not in kept and _accepts(adapter, value):
+        if value is not None and repr(value) not in kept and _accepts(adapter, value, strict=strict):
             kept[repr(value)] = value
             if len(kept) == MOST_KEPT and not maker.listing:
                 break
@@ -89,9 +91,9 @@ def invent(annotation: Any, hints: Iterable[Any] = ()) -> list[Any]:
     return list(kept.values())
 
 
-def _accepts(adapter: TypeAdapter[Any], value: Any) -> bool:
+def _accepts(adapter: TypeAdapter[Any], value: Any, *, strict: bool) -> bool:
     try:
-        made = adapter.validate_python(value)
+        made = adapter.validate_json(json.dumps(value), strict=True) if strict else adapter.validate_python(value)
         return adapter.dump_python(made, mode="json") is not None
     except (ValidationError, ValueError, TypeError, ArithmeticError):
         return False

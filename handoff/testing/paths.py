@@ -33,6 +33,8 @@ Lent: TypeAlias = Deps | Callable[[], Deps] | None
 
 #: With so many runs for a message, and fewer, a bound is come to where `on_limit` is to be taken.
 MOST_RUNS = 4
+#: The same where two transitions in a row are looked for.
+MOST_RUNS_OF_PAIRS = 2
 
 
 class PathUnreached(HandoffError, AssertionError):
@@ -189,7 +191,7 @@ def paths(
     with observing_alone(recorder):
         rehearsal = Rehearsal(flow, recorder)
         for limits, deep in _bounds(flow):
-            missing = [goal for goal in wanted if goal not in found and (not deep or _of_limit(flow, goal))]
+            missing = [goal for goal in wanted if goal not in found and (not deep or _of_limit(flow, goal, limits))]
             search = Search(flow, rehearsal, choices, pairs=cover == "pairs", deep=deep)
             search.run(start, limits, missing)
             found |= {goal: (way, limits) for goal, way in search.found.items() if goal in missing}
@@ -208,7 +210,9 @@ def paths(
     unreached = [
         Unreached(name_of_goal(goal), reason_of(analysis, choices, goal, exhausted=exhausted))
         for goal in wanted
-        if goal not in ways and is_possible(analysis, choices, goal, exhausted=exhausted)
+        if goal not in ways
+        and all(("transitions", key) in found for key in goal[1:] if goal[0] == "pairs")
+        and is_possible(analysis, choices, goal, exhausted=exhausted)
     ]
     return [*made, *unreached]
 
@@ -219,14 +223,16 @@ def name_of_goal(goal: Goal) -> str:
 
 
 def _bounds(flow: Flow[Any, Any]) -> list[tuple[Limits, bool]]:
-    """Return the bounds to search with: the flow's own, then ones so tight that `on_limit` comes about."""
+    """Return the bounds to search with: ones so tight that `on_limit` comes about, then the flow's own."""
     limited = any(row.kind == "limit" for row in flow.transitions)
     tight = range(1, min(MOST_RUNS, flow.limits.runs) + 1) if limited else ()
-    return [(flow.limits, False), *((replace(flow.limits, runs=runs), True) for runs in tight)]
+    return [*((replace(flow.limits, runs=runs, factor=1), True) for runs in tight), (flow.limits, False)]
 
 
-def _of_limit(flow: Flow[Any, Any], goal: Goal) -> bool:
-    """Return whether a goal has to do with a bound."""
+def _of_limit(flow: Flow[Any, Any], goal: Goal, limits: Limits) -> bool:
+    """Return whether a goal has to do with a bound, and is worth looking for with these."""
+    if goal[0] == "pairs" and limits.runs > MOST_RUNS_OF_PAIRS:
+        return False
     return any(
         part.partition(" ")[0] == row.key for row in flow.transitions if row.kind == "limit" for part in goal[1:]
     )

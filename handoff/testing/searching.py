@@ -81,6 +81,11 @@ class Search:
         self.broken: dict[Goal, Way] = {}
 
     @property
+    def tried(self) -> int:
+        """How many ways on were tried."""
+        return self._tried
+
+    @property
     def exhausted(self) -> bool:
         """Whether it ended before everything was tried."""
         return self._tried >= MOST_TRIED

@@ -62,7 +62,8 @@ def is_possible(analysis: Analysis, choices: Choices, goal: Goal, *, exhausted: 
     """Return whether something that was not reached may be possible all the same, so that it has to be told of.
 
     Two transitions need not be able to follow each other. They cannot if the analysis of the flow says so, or if the
-    search has tried every case that the guards can tell apart. Anything else is expected of a flow that is sound.
+    search has tried every case that the guards can tell apart. What follows from a bound is left to the bound. Anything
+    else is expected of a flow that is sound.
 
     Args:
         analysis: what is known about the flow.
@@ -74,11 +75,11 @@ def is_possible(analysis: Analysis, choices: Choices, goal: Goal, *, exhausted: 
         return True
     rows = {row.key: row for row in analysis.flow.transitions}
     first, second = rows[goal[1]], rows[goal[2]]
-    if second.back and second.dest != first.source:
+    if second.kind == "limit" or (second.back and second.dest != first.source):
         return False
     if not any(_follows(analysis, one, other) for one in _steps(analysis, first) for other in _steps(analysis, second)):
         return False
-    return exhausted or not choices.complete or "limit" in (first.kind, second.kind)
+    return exhausted or not choices.complete
 
 
 def _follows(analysis: Analysis, first: Step, second: Step) -> bool:
