@@ -543,6 +543,65 @@ def test_silences_are_waited_for_one_after_the_other() -> None:
     assert ["one.after:300->two", "two.then->one", "one.after:1200->end"] == [str(path) for path in paths(silences)]
 
 
+def test_what_comes_only_after_a_bound() -> None:
+    """An assistant who is active only once a bound was reached is left again, and followed by others."""
+    office = Flow("office")
+    first = office.assistant("first", instructions="Ask.")
+    second = office.assistant("second", instructions="Answer.")
+    lead = office.assistant("lead", instructions="Decide.")
+    first.then(second)
+    second.then(first.when(times=1), office.end)
+    office.on_limit(lead)
+    lead.then(first, speak=False)
+
+    found = paths(office, "pairs")
+
+    assert {} == reasons(found)
+    assert "second.on_limit->lead + lead.then->first" in [name for path in found for name in path.covers]  # type: ignore[union-attr]
+    for path in found:
+        path.play()
+
+
+def test_what_a_call_in_between_makes_possible() -> None:
+    """Two transitions can follow each other where a call between them, which hands nothing over, opens the guard."""
+
+    class Draft(Metadata):
+        done: bool | None = None
+
+    def ready(draft: Draft) -> bool:
+        """It is not done."""
+        return bool(draft.done)
+
+    desk = Flow("desk", metadata=Draft)
+    idea = desk.assistant("idea", instructions="Think.")
+    text = desk.assistant("text", instructions="Write.")
+
+    @idea.tool(to=text, clears="done")
+    def begin() -> str:
+        """Begin."""
+        return "begun"
+
+    @text.tool(sets="done")
+    def finish(draft: Draft) -> str:
+        """Finish."""
+        draft.done = True
+        return "finished"
+
+    @text.tool(to=idea.when(ready))
+    def print_it() -> str:
+        """Print it."""
+        return "printed"
+
+    found = paths(desk, "pairs")
+
+    assert {} == reasons(found)
+    assert ["begin", "finish", "print_it"] == [
+        action.what.tool
+        for action, _ in path_of(found, "idea.begin->text + text.print_it->idea").steps
+        if isinstance(action, ModelCalls)
+    ]
+
+
 def test_deps_are_asked_for_where_a_body_runs() -> None:
     """A body that is to run needs what the flow declares."""
     path = path_of(paths(flow, arguments={plan: {"nights": 30}}), "planner.plan->cashier")

@@ -183,21 +183,8 @@ def paths(
     start: M = flow.metadata() if metadata is None else metadata
     analysis = analyse(flow, _given(start))
     choices = Choices(analysis, arguments or {}, values or {})
-    wanted = goals_of(flow, cover)
-    found: dict[Goal, tuple[Way, Limits]] = {}
-    broken: dict[Goal, tuple[Way, Limits]] = {}
-    exhausted = False
-    recorder = Recorder()
-    with observing_alone(recorder):
-        rehearsal = Rehearsal(flow, recorder)
-        for limits, deep in _bounds(flow):
-            missing = [goal for goal in wanted if goal not in found and (not deep or _of_limit(flow, goal, limits))]
-            search = Search(flow, rehearsal, choices, pairs=cover == "pairs", deep=deep)
-            search.run(start, limits, missing)
-            found |= {goal: (way, limits) for goal, way in search.found.items() if goal in missing}
-            broken |= {goal: (way, limits) for goal, way in search.broken.items() if goal in missing}
-            exhausted |= search.exhausted
-    ways = {**broken, **found}
+    wanted = goals_of(analysis, cover)
+    ways, exhausted = _searched(flow, choices, start, wanted)
     together: dict[int, list[Goal]] = {}
     for goal in wanted:
         if goal in ways:
@@ -211,7 +198,7 @@ def paths(
         Unreached(name_of_goal(goal), reason_of(analysis, choices, goal, exhausted=exhausted))
         for goal in wanted
         if goal not in ways
-        and all(("transitions", key) in found for key in goal[1:] if goal[0] == "pairs")
+        and all(("transitions", key) in ways for key in goal[1:] if goal[0] == "pairs")
         and is_possible(analysis, choices, goal, exhausted=exhausted)
     ]
     return [*made, *unreached]
@@ -222,20 +209,47 @@ def name_of_goal(goal: Goal) -> str:
     return " + ".join(goal[1:])
 
 
-def _bounds(flow: Flow[Any, Any]) -> list[tuple[Limits, bool]]:
-    """Return the bounds to search with: ones so tight that `on_limit` comes about, then the flow's own."""
-    limited = any(row.kind == "limit" for row in flow.transitions)
-    tight = range(1, min(MOST_RUNS, flow.limits.runs) + 1) if limited else ()
-    return [*((replace(flow.limits, runs=runs, factor=1), True) for runs in tight), (flow.limits, False)]
+def _searched(
+    flow: Flow[M, Any], choices: Choices, start: M, wanted: list[Goal]
+) -> tuple[dict[Goal, tuple[Way, Limits]], bool]:
+    """Return the ways found, each with the bounds of its thread, and whether a search ended before all was tried.
 
+    Where `on_limit` leads is found under bounds so tight that it comes about, then all else under the flow's own; at
+    last, what only comes after a bound.
+    """
+    found: dict[Goal, tuple[Way, Limits]] = {}
+    broken: dict[Goal, tuple[Way, Limits]] = {}
+    limited = {row.key for row in flow.transitions if row.kind == "limit"}
+    counts = range(1, min(MOST_RUNS, flow.limits.runs) + 1) if limited else ()
+    tight = [replace(flow.limits, runs=runs, factor=1) for runs in counts]
 
-def _of_limit(flow: Flow[Any, Any], goal: Goal, limits: Limits) -> bool:
-    """Return whether a goal has to do with a bound, and is worth looking for with these."""
-    if goal[0] == "pairs" and limits.runs > MOST_RUNS_OF_PAIRS:
-        return False
-    return any(
-        part.partition(" ")[0] == row.key for row in flow.transitions if row.kind == "limit" for part in goal[1:]
-    )
+    def bounded(goal: Goal) -> bool:
+        return not limited.isdisjoint(part.partition(" ")[0] for part in goal[1:])
+
+    def after_bound(goal: Goal) -> bool:
+        only_there = (("transitions", key) not in found or found["transitions", key][1] in tight for key in goal[1:])
+        return not bounded(goal) and (goal[0] != "pairs" or any(only_there))
+
+    phases: list[tuple[Limits, Callable[[Goal], bool]]] = [
+        *((limits, bounded) for limits in tight[:MOST_RUNS_OF_PAIRS]),
+        *((limits, lambda goal: goal[0] != "pairs" and bounded(goal)) for limits in tight[MOST_RUNS_OF_PAIRS:]),
+        (flow.limits, lambda goal: goal[0] != "pairs" or not bounded(goal)),
+        *((limits, after_bound) for limits in tight[:MOST_RUNS_OF_PAIRS]),
+    ]
+    exhausted = False
+    recorder = Recorder()
+    with observing_alone(recorder):
+        rehearsal = Rehearsal(flow, recorder)
+        for limits, is_meant in phases:
+            missing = [goal for goal in wanted if goal not in found and is_meant(goal)]
+            search = Search(
+                flow, rehearsal, choices, pairs=any(goal[0] == "pairs" for goal in missing), deep=limits in tight
+            )
+            search.run(start, limits, missing)
+            found |= {goal: (way, limits) for goal, way in search.found.items()}
+            broken |= {goal: (way, limits) for goal, way in search.broken.items()}
+            exhausted |= search.exhausted
+    return {**broken, **found}, exhausted
 
 
 def _given(metadata: Metadata) -> list[str]:

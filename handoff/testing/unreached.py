@@ -27,19 +27,25 @@ class _Answer:
     tool: Tool | None = None
 
 
-def goals_of(flow: Flow[Any, Any], cover: str) -> list[Goal]:
+def goals_of(analysis: Analysis, cover: str) -> list[Goal]:
     """Return what there is to cover, in the order of the flow.
 
     Args:
-        flow: the flow, frozen.
+        analysis: what is known about the flow; pairs of which it knows that they cannot follow each other are left out.
         cover: ``transitions``, ``pairs`` or ``guards``.
     """
+    flow = analysis.flow
     goals: list[Goal] = [("transitions", one.key) for one in flow.transitions]
     if cover == "pairs":
         leaving: dict[str, list[Transition]] = {}
         for row in flow.transitions:
             leaving.setdefault(row.source, []).append(row)
-        goals += [("pairs", one.key, other.key) for one in flow.transitions for other in leaving.get(one.dest, ())]
+        goals += [
+            ("pairs", one.key, other.key)
+            for one in flow.transitions
+            for other in leaving.get(one.dest, ())
+            if _can_follow(analysis, one, other)
+        ]
     if cover == "guards":
         goals += [("guards", item) for item, _ in _answers(flow)]
     return goals
@@ -61,9 +67,8 @@ def _answers(flow: Flow[Any, Any]) -> Iterator[tuple[str, _Answer]]:
 def is_possible(analysis: Analysis, choices: Choices, goal: Goal, *, exhausted: bool) -> bool:
     """Return whether something that was not reached may be possible all the same, so that it has to be told of.
 
-    Two transitions need not be able to follow each other. They cannot if the analysis of the flow says so, or if the
-    search has tried every case that the guards can tell apart. What follows from a bound is left to the bound. Anything
-    else is expected of a flow that is sound.
+    Two transitions need not be able to follow each other: they are not if the search has tried every case that the
+    guards can tell apart. What follows from a bound is left to the bound. Anything else is expected of a sound flow.
 
     Args:
         analysis: what is known about the flow.
@@ -73,18 +78,31 @@ def is_possible(analysis: Analysis, choices: Choices, goal: Goal, *, exhausted: 
     """
     if goal[0] != "pairs":
         return True
-    rows = {row.key: row for row in analysis.flow.transitions}
-    first, second = rows[goal[1]], rows[goal[2]]
-    if second.kind == "limit" or (second.back and second.dest != first.source):
+    bounds = {row.key for row in analysis.flow.transitions if row.kind == "limit"}
+    return goal[2] not in bounds and (exhausted or not choices.complete)
+
+
+def _can_follow(analysis: Analysis, first: Transition, second: Transition) -> bool:
+    """Return whether one transition can follow another, as far as the analysis of the flow knows."""
+    if second.kind == "limit" or first.kind == "limit":
+        return True
+    if second.back and second.dest != first.source:
         return False
-    if not any(_follows(analysis, one, other) for one in _steps(analysis, first) for other in _steps(analysis, second)):
-        return False
-    return exhausted or not choices.complete
+    return any(_follows(analysis, one, other) for one in _steps(analysis, first) for other in _steps(analysis, second))
 
 
 def _follows(analysis: Analysis, first: Step, second: Step) -> bool:
-    after = analysis.possible(first)
-    return after is not None and second.taken(after, analysis.known) is not None
+    state = analysis.possible(first)
+    if state is None:
+        return False
+    changed = True
+    while changed:  # before the second, calls that hand nothing over may change what its guard reads
+        changed = False
+        for call in analysis.calls[second.source]:
+            for name, mask in (call.applied(state, analysis.known) or {}).items():
+                changed |= bool(mask & ~state[name])
+                state[name] |= mask
+    return second.taken(state, analysis.known) is not None
 
 
 def _steps(analysis: Analysis, row: Transition) -> list[Step]:
