@@ -562,6 +562,29 @@ def test_what_comes_only_after_a_bound() -> None:
         path.play()
 
 
+def test_a_late_result_comes_to_a_bound() -> None:
+    """An assistant to whom nobody hands over comes to a bound by a result that comes late: no user has spoken then."""
+    desk = Flow("desk")
+    front = desk.assistant("front", instructions="Help.")
+    lead = desk.assistant("lead", instructions="Decide.")
+    desk.on_limit(lead)
+    ran: list[str] = []
+
+    @front.tool()
+    def search(words: str) -> str:
+        """Search for words."""
+        ran.append(words)
+        return words
+
+    (path,) = paths(desk)
+    talk = path.play()
+    (real,) = paths(desk, arguments={search: {"words": "keys"}})
+    real.play()
+
+    assert ("front.on_limit->lead", lead) == (str(path), talk.assistant)
+    assert ["keys"] == ran
+
+
 def test_what_a_call_in_between_makes_possible() -> None:
     """Two transitions can follow each other where a call between them, which hands nothing over, opens the guard."""
 

@@ -21,7 +21,7 @@ from handoff.observers import observing_alone
 from handoff.testing.choices import Arguments, Choices, Values
 from handoff.testing.playing import Played, play_step
 from handoff.testing.recording import Recorder
-from handoff.testing.rehearsal import ModelCalls, Rehearsal
+from handoff.testing.rehearsal import ModelCalls, ModelCallsSlowly, Rehearsal
 from handoff.testing.searching import Goal, Search, Way
 from handoff.testing.talk import Talk
 from handoff.testing.unreached import goals_of, is_possible, reason_of
@@ -91,7 +91,7 @@ class Path(Generic[M]):
         """
         __tracebackhide__ = True
         lent = self._lent if deps is None else deps
-        calls = [action.what for action, _ in self.steps if isinstance(action, ModelCalls)]
+        calls = [action.what for action, _ in self.steps if isinstance(action, ModelCalls | ModelCallsSlowly)]
         talk = Played(
             self.flow,
             deps=lent if isinstance(lent, Deps) or lent is None else lent(),

@@ -20,11 +20,13 @@ from handoff.metadata import Deps
 from handoff.testing.rehearsal import (
     Action,
     ModelCalls,
+    ModelCallsSlowly,
     ModelIsCutOff,
     ModelReplies,
     Moment,
     PersonApproves,
     Pretence,
+    ResultComesLate,
     SilencePasses,
     UserSpeaks,
     pretend,
@@ -113,7 +115,7 @@ def play_step(talk: Played[Any], action: Action, expected: Moment) -> None:
     talk.require(
         step, assistant == talk.assistant.name, f"expected {assistant} to be active, not {talk.assistant.name}"
     )
-    if isinstance(action, ModelCalls | PersonApproves):
+    if isinstance(action, ModelCalls | PersonApproves | ResultComesLate):
         _require_metadata(talk, step, asker, action.what, expected)
     if not expected.state.closed:
         try:
@@ -148,6 +150,17 @@ def _play(talk: Played[Any], action: Action) -> str:
             asked = Asked("", what.tool, json.dumps(what.arguments))
             talk.calls(asked)
             return f"calls({spelled(asked)})"
+        case ModelCallsSlowly(what):
+            asked = Asked("", what.tool, json.dumps(what.arguments))
+            talk.pretending(what)
+            with talk.slow(what.tool):
+                talk.calls(asked)
+            talk.grace()
+            return f"slow calls({spelled(asked)}), grace()"
+        case ResultComesLate(what):
+            talk.pretending(what)
+            talk.finish(what.tool)
+            return f"finish({what.tool})"
         case PersonApproves(what):
             talk.pretending(what)
             talk.approve()

@@ -83,6 +83,22 @@ class PersonApproves:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCallsSlowly:
+    """The model calls a tool that is not done before the run's grace, so that the call becomes a ticket."""
+
+    #: The call and what comes of it later.
+    what: Pretence
+
+
+@dataclass(frozen=True, slots=True)
+class ResultComesLate:
+    """The body of the only call that outlives its batch comes to its end."""
+
+    #: The call and what comes of it.
+    what: Pretence
+
+
+@dataclass(frozen=True, slots=True)
 class SilencePasses:
     """Nobody speaks for a while."""
 
@@ -90,7 +106,16 @@ class SilencePasses:
     seconds: float
 
 
-Action: TypeAlias = UserSpeaks | ModelReplies | ModelIsCutOff | ModelCalls | PersonApproves | SilencePasses
+Action: TypeAlias = (
+    UserSpeaks
+    | ModelReplies
+    | ModelIsCutOff
+    | ModelCalls
+    | PersonApproves
+    | ModelCallsSlowly
+    | ResultComesLate
+    | SilencePasses
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +216,11 @@ class Rehearsal:
             case ModelIsCutOff():
                 return self._ended(moment, Status.INCOMPLETE)
             case ModelCalls():
-                return self._called(moment, action.what)
+                return self._run(self._called(moment, action.what), action.what)
+            case ModelCallsSlowly():
+                return self._slowed(self._called(moment, action.what))
+            case ResultComesLate():
+                return self._run(moment, action.what)
             case PersonApproves():
                 ticket = next(one for one in state.tickets if one.stage == "approval")
                 approved = self._row(moment, "resolved", {"ticket": ticket.id, "outcome": "approved"})
@@ -204,20 +233,37 @@ class Rehearsal:
             moment, [happened.RunEnded(AT, run.number, run.request, status, len(moment.state.due), "", "")]
         )
 
-    def _called(self, moment: Moment, what: Pretence) -> Moment | None:
+    def _called(self, moment: Moment, what: Pretence) -> Moment:
         run = moment.state.run
         assert run is not None
         asked = Asked(f"c{run.batches}", what.tool, json.dumps(what.arguments))
         batch = calls.journaled(self._flow, moment.state, [asked])
         requested = happened.CallsRequested(AT, run.number, run.request, len(moment.state.due), batch, "")
-        return self._run(self._commit(moment, [requested]), what)
+        return self._commit(moment, [requested])
+
+    def _slowed(self, moment: Moment) -> Moment | None:
+        """Begin the body that is outstanding, and come to the run's grace."""
+        run = moment.state.run
+        command = next((one for one in todo(moment.state) if isinstance(one, RunBody)), None)
+        if command is None or run is None or run.batch is None:
+            return None
+        if not isinstance(self._prepared(moment, command), calls.Body):
+            return None
+        facts: list[Event] = [
+            happened.CallStarted(AT, command.run, command.batch, command.call),
+            happened.GraceReached(AT, run.number, run.batch.number),
+        ]
+        return self._commit(moment, facts)
+
+    def _prepared(self, moment: Moment, command: RunBody) -> calls.Body | calls.Result:
+        return calls.prepare(self._flow, moment.state, command, None, lambda _text, _fraction: None, at=AT)
 
     def _run(self, moment: Moment, what: Pretence) -> Moment | None:
         """Pretend to run the body that is outstanding, if one is."""
         command = next((one for one in todo(moment.state) if isinstance(one, RunBody)), None)
         if command is None:
             return moment
-        body = calls.prepare(self._flow, moment.state, command, None, lambda _text, _fraction: None, at=AT)
+        body = self._prepared(moment, command)
         if isinstance(body, calls.Result):
             return None
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from handoff.core.state import Phase
+from handoff.errors import ConfigurationError
 from handoff.flow import Flow
 from handoff.limits import Limits
 from handoff.metadata import Metadata
@@ -20,11 +21,13 @@ from handoff.testing.choices import Choices
 from handoff.testing.rehearsal import (
     Action,
     ModelCalls,
+    ModelCallsSlowly,
     ModelIsCutOff,
     ModelReplies,
     Moment,
     PersonApproves,
     Rehearsal,
+    ResultComesLate,
     UserSpeaks,
     silence_of,
 )
@@ -151,6 +154,24 @@ class Search:
             yield from self._tried_out(node, ModelIsCutOff())
         if node.fresh or goes_on or self._deep:
             yield from self._called(node, cut_off=goes_on)
+        if self._deep:
+            yield from self._late(node, cut_off=goes_on)
+
+    def _late(self, node: Node, *, cut_off: bool) -> Iterator[Node]:
+        """Yield what a late result leads to, of the first tool that can have one: it starts a run without the user."""
+        for tool in self._flow.tools_of(node.moment.state.assistant).values():
+            if tool.name not in node.moment.offered or tool.to:
+                continue
+            try:
+                what = next(iter(next(self._choices.calls(tool))), None)
+            except ConfigurationError:
+                continue  # no value could be made up; another tool will do
+            if what is None:
+                continue
+            for called in self._tried_out(node, ModelCallsSlowly(what)):
+                for ended in self._tried_out(called, ModelIsCutOff() if cut_off else ModelReplies()):
+                    yield from self._tried_out(ended, ResultComesLate(what))
+                return
 
     def _called(self, node: Node, *, cut_off: bool) -> Iterator[Node]:
         """Yield what calls lead to: each tool that does something, with all that is worth giving it."""
@@ -182,7 +203,7 @@ class Search:
         moment = self._rehearsal.act(node.moment, action)
         if moment is None:
             return
-        goals: list[Goal] = [*node.goals] if isinstance(action, PersonApproves) else []
+        goals: list[Goal] = [*node.goals] if isinstance(action, PersonApproves | ResultComesLate) else []
         goals += moment.items
         last = node.last
         for move in moment.moves:
