@@ -67,7 +67,7 @@ class Choices:
         self._guard_of = guards
         self._asked = set[str]().union(*self._reads.values())
         self._kept: dict[str, list[JSON]] = {}
-        self._taken_by: dict[tuple[Any, str, bool], list[JSON]] = {}
+        self._combined_by: dict[tuple[Callable[..., Any], bool], list[Pretence]] = {}
 
     def _guards(self) -> Iterator[Callable[[Any], bool]]:
         yield from (one.guard for one in self._flow.transitions if one.guard is not None)
@@ -196,14 +196,18 @@ class Choices:
         Raises:
             ConfigurationError: no value could be made up for one of its parameters, or for a field that it sets.
         """
-        yield self._combined(tool, self.values_of)
-        yield self._combined(tool, self._all)
+        for whole in (False, True):
+            key = (tool.function, whole)
+            if key not in self._combined_by:
+                self._combined_by[key] = self._combined(tool, whole=whole)
+            yield self._combined_by[key]
 
-    def _combined(self, tool: Tool, values_of: Callable[[str], list[JSON]]) -> list[Pretence]:
+    def _combined(self, tool: Tool, *, whole: bool) -> list[Pretence]:
+        """Return the calls of a tool, with enough values of each field or, as a whole, with all that there are."""
         goes = self._goes(tool)
-        bodies = self._assigned(tool, values_of)
+        bodies = self._assigned(tool, whole=whole)
         found: list[Pretence] = []
-        for given, go in itertools.product(self._arguments(tool, values_of), goes):
+        for given, go in itertools.product(self._arguments(tool, whole=whole), goes):
             arguments = {**given, **self._chosen(tool, go)} if tool.function not in self._real else given
             for assigned in bodies:
                 found.append(Pretence(tool.name, arguments, assigned, go, real=tool.function in self._real))
@@ -211,7 +215,7 @@ class Choices:
                     return found
         return found
 
-    def _arguments(self, tool: Tool, values_of: Callable[[str], list[JSON]]) -> list[dict[str, JSON]]:
+    def _arguments(self, tool: Tool, *, whole: bool) -> list[dict[str, JSON]]:
         if tool.function in self._real:
             return [dict(one) for one in self._real[tool.function]]
         choices: dict[str, list[JSON]] = {}
@@ -220,39 +224,38 @@ class Choices:
                 continue
             name = parameter.name
             if name in tool.sets:
-                everything = values_of == self._all
-                choices[name] = self._taken(tool, name, parameter.annotation, all_of_them=everything)
+                choices[name] = self._taken(tool, name, parameter.annotation, whole=whole)
             elif name in self._given:
                 choices[name] = self._given[name]
             elif parameter.default is REQUIRED:
                 what = f"the parameter {name} of {tool.name}"
                 choices[name] = self._made(parameter.annotation, name, what, strict=True)[:1]
-        found = [dict(zip(choices, one, strict=True)) for one in itertools.product(*choices.values())]
-        return [one for one in found[:MOST_COMBINED] if _is_taken(tool, {**one, **self._chosen(tool, None)})]
+        found = itertools.islice(itertools.product(*choices.values()), MOST_COMBINED)
+        given = [dict(zip(choices, one, strict=True)) for one in found]
+        return [one for one in given if _is_taken(tool, {**one, **self._chosen(tool, None)})]
 
-    def _taken(self, tool: Tool, name: str, annotation: Any, *, all_of_them: bool) -> list[JSON]:
+    def _taken(self, tool: Tool, name: str, annotation: Any, *, whole: bool) -> list[JSON]:
         """Return the values of a field that the parameter of its name takes as well."""
-        key = (tool.function, name, all_of_them)
-        if key not in self._taken_by:
-            found = [value for value in self._all(name) if _fits(annotation, value)]
-            if name not in self._given:
-                own = self._made(
-                    annotation, name, f"the parameter {name} of {tool.name}", self._hints(name), strict=True
-                )
-                stored = _annotation(self._flow, name)
-                found += [value for value in own if value not in found and _fits(stored, value)]
-                found = found if all_of_them else self._enough(name, found)
-            self._taken_by[key] = found
-        return self._taken_by[key]
+        found = [value for value in self._all(name) if _fits(annotation, value)]
+        if name in self._given:
+            return found
+        what = f"the parameter {name} of {tool.name}"
+        own = self._made(annotation, name, what, self._hints(name), strict=True)
+        stored = _annotation(self._flow, name)
+        found += [value for value in own if value not in found and _fits(stored, value)]
+        return found if whole else self._enough(name, found)
 
-    def _assigned(self, tool: Tool, values_of: Callable[[str], list[JSON]]) -> list[dict[str, JSON]]:
+    def _assigned(self, tool: Tool, *, whole: bool) -> list[dict[str, JSON]]:
         own = [name for name in tool.sets if name not in tool.schema["properties"]]
         if not own:
             return [{}]
         effects, _ = written(tool, self._flow.metadata, self._analysis.known)
-        choices = {name: self._possible(name, effects[name], values_of(name)) for name in own}
-        found = itertools.islice(itertools.product(*choices.values()), MOST_COMBINED)
-        return [dict(zip(choices, one, strict=True)) for one in found]
+        choices: dict[str, list[JSON]] = {}
+        for name in own:
+            found = self._possible(name, effects[name], self._all(name))
+            choices[name] = found if whole or name in self._given else self._enough(name, found)
+        combined = itertools.islice(itertools.product(*choices.values()), MOST_COMBINED)
+        return [dict(zip(choices, one, strict=True)) for one in combined]
 
     def _possible(self, name: str, mask: int, values: list[JSON]) -> list[JSON]:
         """Return the values that the body may assign, as far as it can be read what it assigns."""
