@@ -47,6 +47,7 @@ class Bound:
     """A tool's body with everything it is called with.
 
     Attributes:
+        copy: the metadata the body may change.
         is_async: `run` gives something to await.
     """
 
@@ -56,8 +57,8 @@ class Bound:
         self._tool = tool
         self._values = values
         self._before = dump(metadata)
-        self._copy = metadata.model_copy(deep=True)
-        self._given = _given(tool.signature, values, self._copy, deps, call)
+        self.copy = metadata.model_copy(deep=True)
+        self._given = _given(tool.signature, values, self.copy, deps, call)
         self.is_async = is_async(tool.function)
 
     def run(self) -> Any:
@@ -100,14 +101,14 @@ class Bound:
 
     def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
         try:
-            return dump(load(type(self._copy), values))
+            return dump(load(type(self.copy), values))
         except MetadataRefused as error:
             fields = tuple(field for field, _ in error.problems)
             raise EffectRefused(self._tool.name, f"left invalid metadata: {error}", fields) from error
 
     def _dump_copy(self) -> dict[str, Any]:
         try:
-            return self._copy.model_dump(mode="json", round_trip=True, warnings="error")
+            return self.copy.model_dump(mode="json", round_trip=True, warnings="error")
         except PydanticSerializationError as error:
             reason = str(error).splitlines()[0]
             raise EffectRefused(self._tool.name, f"left metadata that is no JSON: {reason}") from error

@@ -177,6 +177,11 @@ def coverage(minutes: float, seed: int) -> Found:
     return test_file("tests/test_coverage_site_editor.py", minutes, seed)
 
 
+def new_project(minutes: float, seed: int) -> Found:
+    """Make a new project and look at it."""
+    return test_file("tests/test_cli_init.py", minutes, seed)
+
+
 def fuzzing(minutes: float, seed: int) -> Found:
     """Send generated requests to the sandbox."""
     return test_file("tests/sandbox/test_document.py", minutes, seed)
@@ -243,6 +248,9 @@ PROOFS: tuple[Proof, ...] = (
         hostile_input,
     ),
     Proof("coverage", "without the tests that take it, each transition of the site editor is missed", coverage),
+    Proof(
+        "new project", "what `handoff init` writes is green, fully covered, and clean under strict types", new_project
+    ),
     Proof("sandbox: fuzzing", "no generated request makes the sandbox answer what OpenAI's document forbids", fuzzing),
     Proof(
         "core: random walk", "far beyond the size that can be searched, no invariant breaks", core_walk, endless=True

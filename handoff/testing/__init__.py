@@ -7,7 +7,8 @@ A `ManualClock` needs no freezegun: `Threads(..., clock=clock)`, then `await clo
 
 from handoff.models import Answer, call
 from handoff.testing.clock import ManualClock
+from handoff.testing.paths import Path, PathUnreached, Unreached, paths
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk
 
-__all__ = ["Answer", "ManualClock", "Talk", "TalkMismatch", "call"]
+__all__ = ["Answer", "ManualClock", "Path", "PathUnreached", "Talk", "TalkMismatch", "Unreached", "call", "paths"]

@@ -15,6 +15,7 @@ from handoff.core.status import Status
 from handoff.events import ThreadEvent, told
 from handoff.flow import Flow
 from handoff.guards import name_of
+from handoff.limits import Limits
 from handoff.metadata import Deps
 from handoff.store.memory import MemoryStore
 from handoff.testing.clock import OffsetClock
@@ -34,6 +35,7 @@ class View(Generic[M]):
         flow: the declaration; frozen from here on.
         deps: an instance of the flow's Deps class, if it has one.
         metadata: what the thread starts with.
+        limits: its bounds, where a test is to come to them sooner; None for those of the flow.
 
     Attributes:
         flow: the declaration.
@@ -42,9 +44,20 @@ class View(Generic[M]):
         edits: what came of each edit so far, in order.
     """
 
-    def __init__(self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None) -> None:
+    #: Whether its bodies run, and need what the process lends them.
+    _lends = True
+
+    def __init__(
+        self,
+        flow: Flow[M, Any],
+        *,
+        deps: Deps | None = None,
+        metadata: M | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         flow.freeze()
-        flow.require_deps(deps)
+        if self._lends:
+            flow.require_deps(deps)
         self.flow = flow
         self.store = MemoryStore()
         self.events: list[ThreadEvent] = []
@@ -60,7 +73,7 @@ class View(Generic[M]):
             tell=self.events.append,
             observe=self._observe,
         )
-        self._driver.open(flow.metadata() if metadata is None else metadata)
+        self._driver.open(flow.metadata() if metadata is None else metadata, limits)
 
     def _observe(self, before: State, event: Event, after: State) -> None:
         self.events.extend(told(before, event, after))
