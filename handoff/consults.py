@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from handoff.annotations import is_sequence
 from handoff.metadata import Deps
@@ -45,10 +45,9 @@ def read_consults(
     return listed
 
 
-def _check(flow: Flow[Any, Any], given: Any, name: str, place: Place) -> None:
-    if not isinstance(given, type(flow)):
-        raise place.refuse(f"{name} has consults={given!r}, which is no flow: give a flow, or a tuple of flows")
-    one = cast("Flow[Any, Any]", given)
+def _check(flow: Flow[Any, Any], one: Flow[Any, Any], name: str, place: Place) -> None:
+    if not _is_flow(one, flow):
+        raise place.refuse(f"{name} has consults={one!r}, which is no flow: give a flow, or a tuple of flows")
     if one is flow:
         raise place.refuse(f"{name} consults its own flow {flow.name}, which would open rooms without end")
     if one.name == flow.name:
@@ -62,6 +61,11 @@ def _check(flow: Flow[Any, Any], given: Any, name: str, place: Place) -> None:
             f"{name} consults {one.name}, which needs deps={needed.__name__}, but the deps of {flow.name} "
             f"are {'none' if lent is None else lent.__name__}: derive them from {needed.__name__}"
         )
+
+
+def _is_flow(given: object, flow: Flow[Any, Any]) -> bool:
+    """Whether it is of the class of flows, whatever its author declared it to be."""
+    return isinstance(given, type(flow))
 
 
 def consulted_by(tools: Iterable[Tool]) -> tuple[Flow[Any, Any], ...]:

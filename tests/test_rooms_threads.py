@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from handoff.backends.base import Prompt
 from handoff.core.items import Output
 from tests.support.forms import World
 from tests.support.gates import Gate
-from tests.support.law import Case, build_desk, build_firm
+from tests.support.law import Case, build_desk, build_firm, waiting_room
 from tests.support.models import Answers, Held, Plays, Step, call, texts
 from tests.support.workshop import Bench
 
@@ -166,7 +167,7 @@ async def test_calls_of_one_batch_have_rooms_of_their_own(world: World) -> None:
     assert ["t/1/1/call_1/room:firm", "t/1/1/call_2/room:firm"] == rooms
 
 
-async def test_blocking_bodies_leave_the_workers_to_their_rooms(world: World) -> None:
+async def test_blocking_bodies_leave_the_workers_to_their_rooms(form: str, tmp_path: Path) -> None:
     """More bodies than there are workers wait for rooms whose own bodies need one."""
 
     def law(prompt: Prompt) -> Step:
@@ -176,8 +177,10 @@ async def test_blocking_bodies_leave_the_workers_to_their_rooms(world: World) ->
     desk = build_desk(FIRM)
     desk.limits = Limits(calls=100)
     model = front(batch, "done", firm=law)
+    world = World(form, "memory", tmp_path)
     async with world.threads(desk, model) as threads:
         await (await threads.open("t")).send("May I?")
+    world.end()
 
     assert ["found"] * 70 == outputs(model.prompts[-1])
 
@@ -329,16 +332,6 @@ async def test_a_room_goes_on_after_a_cancel(world: World) -> None:
         await thread.wait()
 
     assert ("late law", ()) == (thread.metadata.legal, thread.tickets)
-
-
-async def waiting_room(thread: Any) -> Any:
-    """The thread's only room, once it rests with a ticket."""
-    async with asyncio.timeout(30):
-        while True:
-            for room in await thread.rooms():
-                if room.tickets and room.status == "rest":
-                    return room
-            await asyncio.sleep(0.01)
 
 
 async def test_a_room_has_answered_when_its_own_tickets_are_decided(world: World) -> None:

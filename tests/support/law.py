@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -124,3 +125,18 @@ def build_desk(firm: Flow[Case, Bench], *, idempotent: bool = True) -> Flow[Shop
         return "gone"
 
     return desk
+
+
+async def room_of(thread: Any, wanted: Callable[[Any], bool]) -> Any:
+    """The first room of a thread that is as wanted, once there is one."""
+    async with asyncio.timeout(30):
+        while True:
+            for room in await thread.rooms():
+                if wanted(room):
+                    return room
+            await asyncio.sleep(0.01)
+
+
+async def waiting_room(thread: Any) -> Any:
+    """The first room of a thread that rests and waits for a decision."""
+    return await room_of(thread, lambda room: room.tickets and room.status == "rest")
