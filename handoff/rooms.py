@@ -7,8 +7,9 @@ driven like any other. So a body that runs again finds its rooms where they stan
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class _Open:
 
     inquiry: Inquiry[Any]
     consultation: Consultation[Any]
-    cancel: Callable[[], object]
+    future: concurrent.futures.Future[RoomReply[Any]]
 
 
 class Rooms:
@@ -83,12 +84,12 @@ class Rooms:
         with self._door:
             rooms = self._open.setdefault((thread, command.place), {})
             found = rooms.get(inquiry.room)
-            if found is None:
+            if found is None or found.future.cancelled():
                 work = _Visit(self._threads, self._wings[inquiry.flow.name], place, command, tool, inquiry).answer()
                 future = asyncio.run_coroutine_threadsafe(work, loop)
-                found = _Open(inquiry, Consultation(future), future.cancel)
+                found = _Open(inquiry, Consultation(future), future)
                 rooms[inquiry.room] = found
-        if found.inquiry != inquiry or found.inquiry.flow is not inquiry.flow:
+        if found.inquiry != inquiry:
             raise KeyReused(str(place), f"room={inquiry.room}")
         return found.consultation
 
@@ -102,7 +103,7 @@ class Rooms:
         with self._door:
             rooms = self._open.pop((thread, place), {})
         for room in rooms.values():
-            room.cancel()
+            room.future.cancel()
 
 
 class _Visit:

@@ -58,7 +58,7 @@ class RoomPlace:
 
 def room_place(thread: str) -> RoomPlace | None:
     """Where a room belongs, read from the id of its thread; None for a thread that is no room."""
-    found = _ROOM.fullmatch(thread)
+    found = _ROOM.fullmatch(thread) if "/room:" in thread else None
     if found is None:
         return None
     return RoomPlace(found["thread"], int(found["run"]), int(found["batch"]), found["call"], found["name"])
