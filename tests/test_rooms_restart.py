@@ -157,3 +157,21 @@ def one_room(lawyer: str) -> Flow[Metadata, Any]:
         return str(await call.consult(firm))
 
     return desk
+
+
+async def test_a_ticket_s_room_goes_on_after_a_restart(durable: World) -> None:
+    """The call had become a ticket: recovery runs its body again, and the room's answer comes as the late result."""
+    gate = Gate()
+    async with durable.threads(DESK, Plays(call("ask", country="A"), Held(gate, "never"))) as threads:
+        thread = await threads.open("t")
+        await thread.post("May I?")
+        await gate.reached()
+        await thread.cancel()
+    second = Plays("late law", "here it is")
+    async with durable.threads(DESK, second) as threads:
+        recovered = await threads.recover()
+        thread = await threads.open("t")
+        await thread.wait()
+
+    assert (["t"], ["clerk", "front"]) == (recovered, asked(second))
+    assert ("late law", ()) == (thread.metadata.legal, thread.tickets)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from handoff import Flow, Metadata, RoomChanged, ToolCall
+from handoff.observers import observing
 from handoff.testing import Talk, TalkMismatch, call
+from handoff.testing.recording import Recorder, flow_key
 from tests.support.law import build_desk, build_firm
 from tests.support.workshop import Bench
 
@@ -263,6 +265,18 @@ def test_the_parent_tells_of_its_rooms() -> None:
 
     rooms = [(event.stage, event.text) for event in talk.events if isinstance(event, RoomChanged)]
     assert [("opened", ""), ("answered", "law")] == rooms
+
+
+def test_what_is_played_in_a_room_counts_for_its_flow() -> None:
+    """Coverage of the consulted flow is measured by the talk that consults it."""
+    recorder = Recorder()
+    with observing(recorder), talk_of() as talk:
+        talk.calls("ask", country="Italy")
+        talk.rooms["firm"].calls("pass_on")
+        talk.rooms["firm"].says("law")
+        talk.says("Done.")
+
+    assert {"clerk.pass_on->judge"} == set(recorder.record[flow_key(FIRM)]["transitions"])
 
 
 # -- rooms in rooms ----------------------------------------------------------------------------------------------------
