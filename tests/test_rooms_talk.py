@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from handoff import Flow, Metadata, RoomChanged, ToolCall
+from handoff import ConfigurationError, Flow, Metadata, RoomChanged, ToolCall
 from handoff.observers import observing
 from handoff.testing import Talk, TalkMismatch, call
 from handoff.testing.recording import Recorder, flow_key
@@ -319,3 +320,82 @@ def test_rooms_of_rooms_are_played_from_the_inside() -> None:
         talk.says("done")
 
     assert (("second: deep",), ("first: done there",)) == (inner, talk.outputs)
+
+
+# -- a crash at every step ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tool", ["ask", "ask_blocking"])
+@pytest.mark.parametrize("crashed", range(6))
+def test_a_crash_after_any_step_changes_nothing(tool: str, crashed: int) -> None:
+    """Wherever the process dies, the conversation goes on to the same end, and no model speaks twice."""
+    talk = Talk(DESK, deps=Bench())
+    steps = [
+        lambda: talk.user("May I?"),
+        lambda: talk.calls(tool, country="Italy"),
+        lambda: talk.rooms["firm"].calls("pass_on"),
+        lambda: talk.rooms["firm"].calls("decide", verdict="yes"),
+        lambda: talk.rooms["firm"].says("It is so."),
+        lambda: talk.says("Done."),
+    ]
+    for number, step in enumerate(steps):
+        step()
+        if number == crashed:
+            talk.crash()
+    talk.close()
+
+    assert ("It is so.",) == talk.outputs
+    assert {"talk": "rest", "talk/1/1/call_1/room:firm": "rest"} == {
+        name: summary.status for name, summary in talk.store.threads()
+    }
+
+
+def test_an_async_body_awaits() -> None:
+    """Blocking the loop is refused, with what to write."""
+    asked, made = Flow("asked"), Flow("made")
+    asked.assistant("someone", instructions="Answer.")
+    problems: list[str] = []
+
+    @made.assistant("front", instructions="Answer.").tool(consults=asked)
+    async def block(call: ToolCall) -> str:
+        """Block the loop."""
+        try:
+            return str(call.consult(asked).result())
+        except ConfigurationError as error:
+            problems.append(str(error))
+            raise
+
+    with Talk(made) as talk:
+        talk.user("?")
+        talk.calls(block)
+        talk.says("Sorry.")
+
+    assert ["an async tool cannot block: write `await call.consult(...)` instead of `.result()`"] == problems
+
+
+def test_what_a_body_does_beside_its_rooms_goes_on() -> None:
+    """A room asked for in a task of its own, after the body has waited for something else, is opened, too."""
+    asked, made = Flow("asked", metadata=Nothing), Flow("made")
+    asked.assistant("someone", instructions="Answer.")
+
+    @made.assistant("front", instructions="Answer.").tool(consults=asked)
+    async def ask_in_tasks(call: ToolCall) -> str:
+        """Ask in two tasks, one of which sleeps first."""
+
+        async def ask(name: str, seconds: float) -> str:
+            await asyncio.sleep(seconds)
+            return str(await call.consult(asked, room=name))
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(ask("early", 0)), group.create_task(ask("late", 0.05))]
+        return " ".join(task.result() for task in tasks)
+
+    with Talk(made) as talk:
+        talk.user("?")
+        talk.calls(ask_in_tasks)
+        first = list(talk.rooms)
+        talk.rooms["early"].says("one")
+        talk.rooms["late"].says("two")
+        talk.says("Done.")
+
+    assert (["early"], ("one two",)) == (first, talk.outputs)

@@ -117,6 +117,16 @@ async def test_rooms_are_found_at_their_parent_and_not_among_threads(world: Worl
     assert (["t"], [], "firm", "clerk") == (listed, others, by_id.room, by_id.assistant.name)
 
 
+async def test_threads_whose_ids_begin_alike_have_their_own_rooms(world: World) -> None:
+    """Neither a longer id nor a room within a room is taken for a room of the thread."""
+    async with world.threads(DESK, front(*[call("ask", country="A"), "one"] * 3)) as threads:
+        for name in ("a", "a/1", "a/1/1/call_1"):
+            await (await threads.open(name)).send("May I?")
+        rooms = [[room.id for room in await (await threads.get(name)).rooms()] for name in ("a", "a/1")]
+
+    assert [["a/1/1/call_1/room:firm"], ["a/1/1/1/call_1/room:firm"]] == rooms
+
+
 async def test_a_room_s_id_opens_no_thread(world: World) -> None:
     """`open` refuses it, and `get` knows only the rooms there are."""
     async with world.threads(DESK, Plays()) as threads:
@@ -390,11 +400,12 @@ async def test_a_decided_call_stops_its_room(world: World) -> None:
     assert ("rest", "cancelled") == (room.status, str(room.state.ended))
 
 
-async def test_a_room_nobody_waits_for_is_stopped_with_its_body(world: World) -> None:
-    """A body that asks and does not wait leaves no run behind."""
-    world.bench = Bench("walk_away")
+@pytest.mark.parametrize("tool", ["walk_away", "give_up"])
+async def test_a_room_nobody_waits_for_is_stopped(world: World, tool: str) -> None:
+    """A body that asks and does not wait, or waits no more, leaves no run behind."""
+    world.bench = Bench(tool)
     gate = Gate()
-    desk = front(call("walk_away"), "done")
+    desk = front(call(tool), "done")
 
     class Slow:
         """The firm never answers."""

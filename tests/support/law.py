@@ -118,6 +118,15 @@ def build_desk(firm: Flow[Case, Bench], *, idempotent: bool = True) -> Flow[Shop
             raise ToolError(f"the firm: {error.reason}") from error
 
     @front.tool(consults=firm, idempotent=True)
+    async def give_up(call: ToolCall, bench: Bench) -> str:
+        """Ask the firm, and stop waiting before it has answered."""
+        asking = asyncio.ensure_future(call.consult(firm, Case(country="A")))
+        await bench.gates["give_up"].halt()
+        asking.cancel()
+        await asyncio.wait([asking])
+        return "gave up"
+
+    @front.tool(consults=firm, idempotent=True)
     async def walk_away(call: ToolCall, bench: Bench) -> str:
         """Ask the firm and do not wait for it."""
         call.consult(firm, Case(country="A"))
