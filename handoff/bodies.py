@@ -24,7 +24,7 @@ from handoff.consulting import Consultation, Inquiry, is_interruption
 from handoff.core import events as happened
 from handoff.core.commands import RunBody
 from handoff.effects import Bound, BoundProbe
-from handoff.errors import StoreError
+from handoff.errors import ConfigurationError, StoreError
 from handoff.events import ToolProgress, ToolStarted
 from handoff.flow import Flow
 from handoff.journaled import result_key
@@ -143,6 +143,8 @@ class Bodies:
         loop = asyncio.get_running_loop()
 
         def consult(inquiry: Inquiry[Any]) -> Consultation[Any]:
+            if command.place not in self.running:
+                raise ConfigurationError(f"the call of {call.tool} has ended: consult while its body runs")
             return self._rooms.begin(loop, thread, command, call.tool, inquiry)
 
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -252,5 +253,6 @@ class _Visit:
 
     async def _stop(self) -> None:
         """Stop the room's run, if one is active: nobody waits for it any more."""
-        if await self._wing.call(self._wing.store.summary, self._room) is not None:
-            await (await self._wing.look(self._room)).cancel()
+        with contextlib.suppress(ThreadsClosed):
+            if await self._wing.call(self._wing.store.summary, self._room) is not None:
+                await (await self._wing.look(self._room)).cancel()

@@ -223,3 +223,16 @@ def test_a_flow_that_consults_has_no_findings() -> None:
         return str(await call.consult(FIRM, Case(country=country)))
 
     assert () == check(desk).findings
+
+
+@pytest.mark.parametrize(("idempotent", "expected"), [(False, ["in-doubt-after-crash"]), (True, [])])
+def test_a_tool_that_acts_and_waits_for_rooms_may_be_in_doubt(idempotent: bool, expected: list[str]) -> None:
+    """A crash while it waits leaves nobody knowing whether it had acted, unless it may run again."""
+    desk = Flow("desk", deps=Books)
+
+    @desk.assistant("front", instructions="Answer.").tool(consults=FIRM, idempotent=idempotent)
+    async def ask_and_act(call: ToolCall, books: Books) -> str:
+        """Act, and ask the firm."""
+        return f"{books}: {await call.consult(FIRM)}"
+
+    assert expected == [finding.code for finding in check(desk).findings]

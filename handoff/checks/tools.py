@@ -203,10 +203,11 @@ def _consulting(tool: Tool) -> Iterator[Finding]:
 
 
 def _in_doubt(tool: Tool) -> Iterator[Finding]:
-    if tool.takes_deps and tool.to and not tool.idempotent and tool.probe is None:
+    if tool.takes_deps and (tool.to or tool.consults) and not tool.idempotent and tool.probe is None:
+        why = "hands over" if tool.to else "waits for side rooms"
         yield Finding(
             "in-doubt-after-crash",
-            f"{tool.name} acts on the world and hands over: after a crash in between nobody knows whether it happened, "
+            f"{tool.name} acts on the world and {why}: after a crash in between nobody knows whether it happened, "
             "and the thread waits for a person",
             "Make it idempotent=True (it may run again with the same key), or give a probe= that can tell",
             tool.place,
