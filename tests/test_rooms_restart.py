@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from handoff import Flow, Metadata, SystemClock, ToolCall
+from handoff import Flow, Metadata, SqlStore, SystemClock, Threads, ToolCall
 from handoff.backends.base import Prompt
+from handoff.backends.embedded import Embedded
 from handoff.core.items import Output
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.law import build_desk, build_firm, room_of, waiting_room
 from tests.support.models import Answers, Held, Plays, Step, call, texts
+from tests.support.workshop import Bench
+
+ROOT = Path(__file__).parent.parent
 
 FIRM = build_firm()
 DESK = build_desk(FIRM)
@@ -175,3 +183,17 @@ async def test_a_ticket_s_room_goes_on_after_a_restart(durable: World) -> None:
 
     assert (["t"], ["clerk", "front"]) == (recovered, asked(second))
     assert ("late law", ()) == (thread.metadata.legal, thread.tickets)
+
+
+async def test_a_process_that_is_killed_leaves_its_rooms_to_the_next(tmp_path: Path) -> None:
+    """SIGKILL while one room has answered and the other's model is being asked: only that one is asked again."""
+    path = tmp_path / "threads.db"
+    command = [sys.executable, "-m", "tests.support.killed_room", str(path)]
+    killed = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=False)
+    model = Plays("law of B", "done")
+    async with Threads(DESK, deps=Bench(), backend=Embedded(model), store=SqlStore(path)) as threads:
+        recovered = await threads.recover()
+        await (await threads.open("t")).send("May I?", key="1")
+
+    assert (-signal.SIGKILL, ["t"], ["clerk", "front"]) == (killed.returncode, recovered, asked(model))
+    assert ["law of A; law of B"] == texts(model.prompts[-1])
