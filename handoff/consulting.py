@@ -136,12 +136,14 @@ def check_inquiry(inquiry: Inquiry[Any]) -> None:
 
     Raises:
         ConfigurationError: the request is no metadata of the flow, or a name or number cannot work.
+        MetadataRefused: the request is not valid.
     """
     flow, request, share = inquiry.flow, inquiry.request, inquiry.share
     if not isinstance(request, flow.metadata):
         raise ConfigurationError(
             f"{flow.name} is consulted with {type(request).__name__}: give {flow.metadata.__name__}(...)"
         )
+    flow.metadata_from(flow.dump(request))  # what was written past the validation is refused here
     if not _NAME.fullmatch(inquiry.room):
         raise ConfigurationError(f"room={inquiry.room!r} cannot be a room's name: use letters, digits, _ and -")
     turns = isinstance(share, int) and not isinstance(share, bool) and share > 0

@@ -127,13 +127,14 @@ class ToolCall:
         Raises:
             EffectRefused: the tool does not declare that it consults this flow.
             KeyReused: this call asked a room of that name something else.
+            MetadataRefused: the request is no valid metadata of the flow.
             ConfigurationError: an argument cannot work, or nobody drives this call.
         """
         if self.consulting is None:
             raise ConfigurationError(
                 "nobody drives this call, so it cannot consult: run the tool in a Talk or in Threads"
             )
-        asked = flow.metadata() if request is None else request
+        asked = flow.metadata() if request is None else request.model_copy(deep=True)
         inquiry = Inquiry(flow, asked, flow.name if room is None else room, message, share)
         check_inquiry(inquiry)
         return self.consulting(inquiry)

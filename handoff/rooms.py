@@ -33,9 +33,11 @@ from handoff.side_rooms import (
     first_message,
     has_answered,
     reply_of,
+    room_place,
 )
 
 if TYPE_CHECKING:
+    from handoff.thread import Thread
     from handoff.threads import Threads
 
 #: Seconds between two looks at a room that rests and waits for a decision, which another process may post.
@@ -105,6 +107,34 @@ class Rooms:
             rooms = self._open.pop((thread, place), {})
         for room in rooms.values():
             room.future.cancel()
+
+    # -- looking at them -----------------------------------------------------------------------------------------------
+
+    def wing_of(self, flow: str) -> Threads[Any]:
+        """Return the threads of a flow that is consulted from here, at whatever remove; the host's for any other.
+
+        Args:
+            flow: its name.
+        """
+        wings = self._wings.values()
+        below = [one for wing in wings if (one := wing.rooms.wing_of(flow)) is not wing]
+        return next((one for one in (*wings, *below) if one.flow.name == flow), self._threads)
+
+    async def of(self, thread: str) -> tuple[Thread[Any], ...]:
+        """Return the rooms that the calls of a thread have opened, in the order of the calls; drives none of them.
+
+        Args:
+            thread: the parent's id.
+        """
+        found = await self._threads.call(self._threads.store.threads, f"{thread}/")
+        places = [(place, one) for name, one in found if (place := room_place(name)) and place.thread == thread]
+        rooms = [(place, self._wings[one.flow]) for place, one in places if one.flow in self._wings]
+
+        def order(room: tuple[RoomPlace, Threads[Any]]) -> tuple[int, int, str, str]:
+            place, _ = room
+            return place.run, place.batch, place.call, place.name
+
+        return tuple([await wing.look(str(place)) for place, wing in sorted(rooms, key=order)])
 
 
 class _Visit:

@@ -113,7 +113,7 @@ def asked_in_words(inquiry: Inquiry[Any], tool: str, flow: str) -> str:
         flow: name of its flow.
     """
     if inquiry.message is not None:
-        return inquiry.message
+        return inquiry.message.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     request = inquiry.request
     kind: type[Metadata] = inquiry.flow.metadata
     fields = {name: present_field(getattr(request, name), one) for name, one in kind.model_fields.items()}

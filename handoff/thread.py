@@ -97,7 +97,7 @@ class Thread(Generic[M]):
 
     async def rooms(self) -> tuple[Thread[Any], ...]:
         """Return the side rooms that its calls have opened, in the order of the calls; their `room` is their name."""
-        return await self._threads.rooms_of(self.id)
+        return await self._threads.rooms.of(self.id)
 
     async def _caught_up(self) -> Driver:
         """Return the thread's driver, having seen what others have done."""

@@ -37,7 +37,7 @@ from handoff.ledger import summary_of
 from handoff.listeners import Listeners
 from handoff.metadata import Deps, Metadata
 from handoff.rooms import Rooms
-from handoff.side_rooms import RoomPlace, room_place
+from handoff.side_rooms import room_place
 from handoff.silences import Silences
 from handoff.store.access import StoreAccess
 from handoff.store.base import Commit, Store, Summary
@@ -103,7 +103,8 @@ class Threads(Generic[M]):
             )
             for one in flow.consulted
         }
-        self._rooms = Rooms(self, self._wings)
+        #: The side rooms of these threads.
+        self.rooms = Rooms(self, self._wings)
         #: The side rooms that are consulted now.
         self._occupied: set[str] = set()
         self._drivers: OrderedDict[str, Driver] = OrderedDict()
@@ -183,29 +184,8 @@ class Threads(Generic[M]):
         if summary is None:
             raise ThreadUnknown(thread)
         if room_place(thread) is not None:
-            return await self._wing_of(summary.flow).look(thread)
+            return await self.rooms.wing_of(summary.flow).look(thread)
         return await self.load(thread)
-
-    def _wing_of(self, flow: str) -> Threads[Any]:
-        """Return the threads of a flow that is consulted from here, at whatever remove; these threads for any other."""
-        below = [wing._wing_of(flow) for wing in self._wings.values()]  # noqa: SLF001 - one of us
-        return next((one for one in (*self._wings.values(), *below) if one.flow.name == flow), self)
-
-    async def rooms_of(self, thread: str) -> tuple[Thread[Any], ...]:
-        """Return the side rooms that the calls of a thread have opened, in the order of the calls; drives none of them.
-
-        Args:
-            thread: the parent's id.
-        """
-        found = await self.call(self.store.threads, f"{thread}/")
-        places = [(place, one) for name, one in found if (place := room_place(name)) and place.thread == thread]
-        rooms = [(place, self._wings[one.flow]) for place, one in places if one.flow in self._wings]
-
-        def order(room: tuple[RoomPlace, Threads[Any]]) -> tuple[int, int, str, str]:
-            place, _ = room
-            return place.run, place.batch, place.call, place.name
-
-        return tuple([await wing.look(str(place)) for place, wing in sorted(rooms, key=order)])
 
     async def summaries(self) -> list[tuple[str, Summary]]:
         """Return (id, summary) of the flow's threads, the latest first; side rooms are found by `Thread.rooms`."""
@@ -339,7 +319,7 @@ class Threads(Generic[M]):
                 observe=lambda before, event, after: self._observe(thread, before, event, after),
                 woken=self._silences.woken,
                 broken=lambda error: self.listeners.fail(thread, error),
-                rooms=self._rooms,
+                rooms=self.rooms,
             )
             self._drivers[thread] = found
         self._drivers.move_to_end(thread)

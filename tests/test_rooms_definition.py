@@ -11,6 +11,7 @@ import pytest
 from handoff import ConfigurationError, DefinitionError, Deps, Flow, Metadata, ToolCall
 from handoff.checks import check
 from handoff.consulting import Interrupted, is_interruption
+from handoff.errors import MetadataRefused
 from handoff.side_rooms import RoomPlace, room_place
 
 
@@ -180,6 +181,21 @@ def test_a_question_that_cannot_be_asked_is_refused(arguments: dict[str, Any], p
         CALL.consult(FIRM, **arguments)
 
     assert problem in str(refused.value)
+
+
+def test_a_request_that_no_json_can_hold_is_refused() -> None:
+    """Half a character, for instance, before any room is opened."""
+    with pytest.raises(MetadataRefused, match="half a character"):
+        CALL.consult(FIRM, Case(country="\ud800"))
+
+
+def test_what_is_asked_is_as_it_was_when_asked() -> None:
+    """Changing the request afterwards changes nothing."""
+    request = Case(country="A")
+    inquiry: Any = CALL.consult(FIRM, request)
+    request.country = "B"
+
+    assert "A" == inquiry.request.country
 
 
 def test_a_call_made_by_hand_cannot_consult() -> None:
