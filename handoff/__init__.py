@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from handoff.assistants import Assistant, Destination, Transition
 from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
+from handoff.consulting import Consultation, RoomReply
 from handoff.core.state import Ticket
 from handoff.decisions import Decision
 from handoff.errors import (
@@ -34,6 +35,7 @@ from handoff.errors import (
 from handoff.events import (
     LimitReached,
     MessageAdded,
+    RoomChanged,
     RunChanged,
     TextDelta,
     ThreadEvent,
@@ -64,6 +66,7 @@ __all__ = [
     "CallRefused",
     "Clock",
     "ConfigurationError",
+    "Consultation",
     "Decision",
     "DefinitionError",
     "Deps",
@@ -86,6 +89,8 @@ __all__ = [
     "NotTaken",
     "Pending",
     "Reply",
+    "RoomChanged",
+    "RoomReply",
     "RuleModel",
     "RunChanged",
     "RunFailed",

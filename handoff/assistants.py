@@ -243,6 +243,8 @@ class ToolOptions(TypedDict, Generic[M], total=False):
     """The body may run again with the same `ToolCall.idempotency_key`: after a crash it does."""
     probe: Callable[..., Any]
     """Asked after a crash, with some of the tool's parameters: the output if the call happened, else None."""
+    consults: Flow[Any, Any] | tuple[Flow[Any, Any], ...]
+    """The flows that the body may ask in side rooms, by `ToolCall.consult`."""
     timeout: float | None
     """Seconds after which a call not done is answered pending and goes on as a ticket; None: the run's deadline."""
 

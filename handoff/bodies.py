@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import functools
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
 
 from handoff import calls
 from handoff.clock import Clock
+from handoff.consulting import Consultation, Inquiry, is_interruption
 from handoff.core import events as happened
 from handoff.core.commands import RunBody
 from handoff.effects import Bound, BoundProbe
-from handoff.errors import StoreError
+from handoff.errors import ConfigurationError, StoreError
 from handoff.events import ToolProgress, ToolStarted
 from handoff.flow import Flow
 from handoff.journaled import result_key
@@ -42,6 +44,20 @@ Place = tuple[int, int, str]
 FOLLOW = 0.05
 
 
+class Consults(Protocol):
+    """Who opens side rooms for bodies."""
+
+    def begin(
+        self, loop: asyncio.AbstractEventLoop, thread: str, command: RunBody, tool: str, inquiry: Inquiry[Any]
+    ) -> Consultation[Any]:
+        """Open a room for a body; called from any thread."""
+        ...
+
+    def leave(self, thread: str, place: Place) -> None:
+        """Stop what a body that has ended did not wait for."""
+        ...
+
+
 class Bodies:
     """The bodies of one thread.
 
@@ -51,14 +67,18 @@ class Bodies:
         deps: what the process lends.
         tools: where synchronous bodies run.
         clock: the time.
+        rooms: who opens side rooms.
     """
 
-    def __init__(self, driver: Driver, flow: Flow[Any, Any], deps: Deps | None, tools: Executor, clock: Clock) -> None:
+    def __init__(
+        self, driver: Driver, flow: Flow[Any, Any], deps: Deps | None, tools: Executor, clock: Clock, rooms: Consults
+    ) -> None:
         self._driver = driver
         self._flow = flow
         self._deps = deps
         self._tools = tools
         self._clock = clock
+        self._rooms = rooms
         #: The bodies that run here.
         self.running: dict[Place, Lock] = {}
         #: Those not to be started here: another process runs them, or their result waits in the inbox.
@@ -84,7 +104,8 @@ class Bodies:
 
     async def _lock(self, place: Place) -> Lock | None:
         run, batch, call = place
-        return await self._driver.call(self._driver.store.lock, f"{self._driver.thread}/{run}/{batch}/{call}")
+        # No thread's id holds a NUL, so no thread, and no side room, is called like a body.
+        return await self._driver.call(self._driver.store.lock, f"{self._driver.thread}\0{run}/{batch}/{call}")
 
     # -- one body ------------------------------------------------------------------------------------------------------
 
@@ -104,6 +125,7 @@ class Bodies:
             if result is not None:
                 await self._deliver(command, result)
         finally:
+            self._rooms.leave(self._driver.thread, command.place)
             # Only now: until the result is journaled or posted, nobody may take the body for lost.
             self.running.pop(command.place).release()
             self._driver.drop(("timeout", *command.key))
@@ -118,8 +140,16 @@ class Bodies:
         def report(text: str, fraction: float | None) -> None:
             self._driver.tell(ToolProgress(thread, command.run, call.id, call.tool, text, fraction))
 
+        loop = asyncio.get_running_loop()
+
+        def consult(inquiry: Inquiry[Any]) -> Consultation[Any]:
+            if command.place not in self.running:
+                raise ConfigurationError(f"the call of {call.tool} has ended: consult while its body runs")
+            return self._rooms.begin(loop, thread, command, call.tool, inquiry)
+
         try:
-            body = calls.prepare(self._flow, state, command, self._deps, _on_loop(report), at=self._clock.now())
+            told, at = _on_loop(report), self._clock.now()
+            body = calls.prepare(self._flow, state, command, self._deps, told, at=at, consult=consult)
         except Exception as error:  # noqa: BLE001 - whatever a declaration raises, its call is answered
             return calls.failed(error)
         if isinstance(body, calls.Result):
@@ -138,9 +168,13 @@ class Bodies:
             logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
             return calls.Result("", {}, in_doubt=True)
         try:
-            return calls.finished(body, await self._run(body.bound))
+            return calls.finished(body, await self._run(body.bound, alone=bool(body.tool.consults)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
             return calls.failed(error)
+        except BaseException as error:
+            if is_interruption(error):
+                return None  # it waited for a room when the process was stopped: it is lost, as by a crash
+            raise
 
     async def _begin(self, command: RunBody) -> bool:
         """Commit that the body starts; return False if it is not to start (E1)."""
@@ -159,11 +193,13 @@ class Bodies:
         late = happened.CallDone(self._clock.now(), *command.place, "", ran=False, pending="running")
         await self._driver.feed(late)
 
-    async def _run(self, bound: Bound | BoundProbe) -> object:
+    async def _run(self, bound: Bound | BoundProbe, *, alone: bool = False) -> object:
+        if not bound.is_async and alone:
+            # It waits for rooms, whose bodies need the workers: on one of them it could wait for itself.
+            with _worker() as worker:
+                return await _run_on(worker, bound)
         if not bound.is_async:
-            loop = asyncio.get_running_loop()
-            run = functools.partial(_carried, bound.run)
-            return await loop.run_in_executor(self._tools, contextvars.copy_context().run, run)
+            return await _run_on(self._tools, bound)
         try:
             return await bound.run()
         except asyncio.CancelledError as error:
@@ -198,6 +234,21 @@ class Bodies:
             row, key = calls.late(ticket, result), result_key(*command.place)
             await driver.call(driver.store.post, driver.thread, "resolved", row, at=self._clock.now(), key=key)
         return False
+
+
+async def _run_on(workers: Executor, bound: Bound | BoundProbe) -> object:
+    run = functools.partial(_carried, bound.run)
+    return await asyncio.get_running_loop().run_in_executor(workers, contextvars.copy_context().run, run)
+
+
+@contextlib.contextmanager
+def _worker() -> Generator[Executor]:
+    """A worker thread for one body."""
+    worker = ThreadPoolExecutor(1, "handoff-consult")
+    try:
+        yield worker
+    finally:
+        worker.shutdown(wait=False)
 
 
 def _on_loop(report: Callable[[str, float | None], None]) -> Callable[[str, float | None], None]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from handoff.consulting import Consultation, Inquiry
 from handoff.core.batch import open_batch, renewed, winner, working_metadata
 from handoff.core.commands import RunBody
 from handoff.core.events import CallDone
@@ -118,6 +119,7 @@ def prepare(
     report: Callable[[str, float | None], None],
     *,
     at: float,
+    consult: Callable[[Inquiry[Any]], Consultation[Any]] | None = None,
 ) -> Body | Result:
     """Bind a body to what it is called with; a Result if it cannot run now.
 
@@ -128,6 +130,7 @@ def prepare(
         deps: what the process lends.
         report: where the body's progress goes.
         at: the time now, Unix seconds.
+        consult: opens a side room for the body.
     """
     call, asker, begun = asked(state, command)
     tool = flow.tool_named(asker, call.tool)
@@ -143,10 +146,27 @@ def prepare(
     except ArgumentsRefused as error:
         return Result(tell("bad_arguments", problem=error), {})
     key = f"{state.thread}/{command.run}/{command.batch}/{command.call}"
-    tool_call = ToolCall(command.call, key, state.thread, _deadline(state, command, tool, at), report)
+    deadline = _deadline(state, command, tool, at)
+    tool_call = ToolCall(command.call, key, state.thread, deadline, report, _declared(tool, consult))
     bound = tool.bind(values, metadata, deps, tool_call)
     probe = tool.bind_probe(values, metadata, deps, tool_call) if begun and call.probed else None
     return Body(command, tool, bound, probe, commit_first=not call.idempotent and not begun)
+
+
+def _declared(
+    tool: Tool, consult: Callable[[Inquiry[Any]], Consultation[Any]] | None
+) -> Callable[[Inquiry[Any]], Consultation[Any]] | None:
+    """What opens rooms for the flows that the tool declares, and for no others."""
+    if consult is None:
+        return None
+
+    def begin(inquiry: Inquiry[Any]) -> Consultation[Any]:
+        if all(one is not inquiry.flow for one in tool.consults):
+            name = inquiry.flow.name
+            raise EffectRefused(tool.name, f"consulted {name} without declaring it: add consults={name}")
+        return consult(inquiry)
+
+    return begin
 
 
 def _deadline(state: State, command: RunBody, tool: Tool, at: float) -> dt.datetime | None:
@@ -276,6 +296,11 @@ def settled_by(
             else:
                 result = Result(outcome.output, dict(outcome.patch), outcome.go, ran=True)
     return {**late(ticket, result), "by": by}
+
+
+def is_decided(state: State, command: RunBody) -> bool:
+    """Return whether the call has its outcome: it is open neither in its batch nor as a ticket."""
+    return not open_in_batch(state, command) and ticket_of(state, command) is None
 
 
 def open_in_batch(state: State, command: RunBody) -> bool:

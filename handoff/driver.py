@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from typing import Any, ParamSpec, TypeVar
 
 from handoff.backends.base import Backend
-from handoff.bodies import Bodies
+from handoff.bodies import Bodies, Consults
 from handoff.clock import Clock
 from handoff.core import events as happened
 from handoff.core import todo
@@ -62,6 +62,7 @@ class Driver:
         observe: called with every journaled event.
         woken: called when the thread's silence timer may have changed.
         broken: called when work on the thread failed and the next `wake` has to try again.
+        rooms: who opens side rooms for bodies.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Driver:
         observe: Observer,
         woken: Callable[[float | None], None],
         broken: Callable[[HandoffError], None],
+        rooms: Consults,
     ) -> None:
         self.thread = thread
         self.journaled = Journaled(flow)
@@ -94,7 +96,7 @@ class Driver:
         self._broken = broken
         self._judge = FlowJudge(flow, backend.mode)
         self._requests = Requests(self, flow, backend, clock)
-        self._bodies = Bodies(self, flow, deps, tools, clock)
+        self._bodies = Bodies(self, flow, deps, tools, clock, rooms)
         self._door = asyncio.Lock()
         self._lock: Lock | None = None
         self._live: dict[Key, asyncio.Task[None]] = {}

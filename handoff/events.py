@@ -128,6 +128,29 @@ class TicketChanged:
     tool: str
 
 
+@dataclass(frozen=True, slots=True)
+class RoomChanged:
+    """A call consults another flow: its side room was opened, has answered, or failed."""
+
+    type: ClassVar[str] = "room"
+    thread: str
+    run: int
+    call_id: str
+    tool: str
+    #: The room's name, unique in its call.
+    room: str
+    #: opened, answered, failed.
+    stage: str
+    #: Id of the room's own thread.
+    room_thread: str
+    #: Name of the flow that is consulted.
+    flow: str
+    #: What it answered, or why it failed.
+    text: str = ""
+    #: How many characters of the conversation were copied into it, as it was opened.
+    shared: int = 0
+
+
 ThreadEvent: TypeAlias = (
     TextDelta
     | MessageAdded
@@ -138,6 +161,7 @@ ThreadEvent: TypeAlias = (
     | RunChanged
     | LimitReached
     | TicketChanged
+    | RoomChanged
 )
 
 

@@ -29,6 +29,7 @@ from handoff.assistants import (
 )
 from handoff.attribution import attribute
 from handoff.backends.base import NamedView, View
+from handoff.consults import check_closure, consulted_by
 from handoff.errors import InstructionsError, NotTaken
 from handoff.guards import name_of
 from handoff.limits import Limits
@@ -281,9 +282,12 @@ class Flow(Generic[M, D_co]):
             return
         if not self._assistants:
             raise self.place.refuse(_NO_ASSISTANTS.format(self.name))
+        check_closure(self)
         from handoff.frozen import build_frozen  # noqa: PLC0415  (transitions is needed only from here on)
 
         self._frozen = build_frozen(self._assistants, self._tools, self.routes, self.metadata)
+        for consulted in self.consulted:
+            consulted.freeze()
 
     # -- asking --------------------------------------------------------------------------------------------------------
 
@@ -302,6 +306,16 @@ class Flow(Generic[M, D_co]):
     def assistants(self) -> Mapping[str, Assistant[M]]:
         """The assistants by name, in the order they were declared."""
         return MappingProxyType(self._assistants)
+
+    @property
+    def declared_tools(self) -> tuple[Tool, ...]:
+        """The tools as declared so far, each once."""
+        return tuple(self._tools)
+
+    @property
+    def consulted(self) -> tuple[Flow[Any, Any], ...]:
+        """The flows that its tools may ask in side rooms, each once."""
+        return consulted_by(self._tools)
 
     @property
     def migrations(self) -> Mapping[str, Migration]:

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from handoff.errors import MetadataRefused
+from handoff.consulting import Consultation, Inquiry, Share, check_inquiry
+from handoff.errors import ConfigurationError, MetadataRefused
 
 if TYPE_CHECKING:
     from handoff.assistants import Assistant
+    from handoff.flow import Flow
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Metadata")
 
 
 class Metadata(BaseModel):
@@ -72,6 +75,7 @@ class ToolCall:
         thread_id: the thread.
         deadline: when the call becomes a ticket if it is not done; None if nothing waits for it.
         report: where `progress` goes.
+        consulting: who opens the rooms of `consult`; None where nobody does.
     """
 
     id: str
@@ -79,6 +83,7 @@ class ToolCall:
     thread_id: str
     deadline: datetime | None = None
     report: Callable[[str, float | None], None] = field(default=_unheard, repr=False, compare=False)
+    consulting: Callable[[Inquiry[Any]], Consultation[Any]] | None = field(default=None, repr=False, compare=False)
 
     def progress(self, text: str, fraction: float | None = None) -> None:
         """Tell whoever watches the thread how far the body is.
@@ -93,6 +98,46 @@ class ToolCall:
         if fraction is not None and not (math.isfinite(fraction) and 0 <= fraction <= 1):
             raise ValueError(f"progress fraction {fraction!r} is not between 0 and 1")
         self.report(text, fraction)
+
+    def consult(
+        self,
+        flow: Flow[C, Any],
+        request: C | None = None,
+        *,
+        room: str | None = None,
+        message: str | None = None,
+        share: Share = "none",
+    ) -> Consultation[C]:
+        """Ask another flow, in a side room: a thread of its own under this call (S).
+
+        The room is opened at once, so several can be under way; it is asked once: the same room of the same call, also
+        in a later attempt at it, has the same answer.
+
+        Args:
+            flow: one of those the tool declares by `consults=`.
+            request: the metadata the room starts with; None leaves all at its default.
+            room: the room's name, unique in this call: letters, digits, _ and -. None names it after the flow.
+            message: what the room is told first; None writes the request out.
+            share: how much of the conversation it is given a copy of: `all`, `none`, or the last so many turns.
+
+        Returns:
+            What to await, or in a body that is not `async`, to call `result` on. Waiting raises `RunFailed` if the room
+            came to rest without a reply.
+
+        Raises:
+            EffectRefused: the tool does not declare that it consults this flow.
+            KeyReused: this call asked a room of that name something else.
+            MetadataRefused: the request is no valid metadata of the flow.
+            ConfigurationError: an argument cannot work, or nobody drives this call.
+        """
+        if self.consulting is None:
+            raise ConfigurationError(
+                "nobody drives this call, so it cannot consult: run the tool in a Talk or in Threads"
+            )
+        asked = flow.metadata() if request is None else request.model_copy(deep=True)
+        inquiry = Inquiry(flow, asked, flow.name if room is None else room, message, share)
+        check_inquiry(inquiry)
+        return self.consulting(inquiry)
 
 
 @dataclass(frozen=True, slots=True)

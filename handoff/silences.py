@@ -37,6 +37,11 @@ class Silences:
         #: When the sweeper will look next, Unix seconds.
         self._next_look = 0.0
 
+    @property
+    def watching(self) -> bool:
+        """Whether it has begun to watch."""
+        return self._sweeper is not None
+
     def start(self) -> None:
         """Begin to watch."""
         self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="handoff silences")

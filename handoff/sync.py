@@ -198,6 +198,15 @@ class Thread(Generic[M]):
         """As `handoff.Thread.transcript`."""
         return self._threads.run(self._thread.transcript())
 
+    @property
+    def room(self) -> str:
+        """Its name, if it is the side room of a call; empty for any other thread."""
+        return self._thread.room
+
+    def rooms(self) -> tuple[Thread[Any], ...]:
+        """As `handoff.Thread.rooms`."""
+        return tuple(Thread(self._threads, room) for room in self._threads.run(self._thread.rooms()))
+
     def send(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Reply:
         """As `handoff.Thread.send`."""
         return self._threads.run(self._thread.send(text, while_running=while_running, key=key))

@@ -28,6 +28,7 @@ from handoff.errors import ConfigurationError, HandoffError, TicketClosed
 from handoff.events import ThreadEvent
 from handoff.metadata import Metadata
 from handoff.replies import Collector, Reply
+from handoff.side_rooms import room_place
 from handoff.store.base import Receipt, RowKind
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ class Thread(Generic[M]):
         """Return what was said and done, in order, with what still waits to be sent."""
         driver = await self._caught_up()
         return (*driver.journaled.transcript, *self.state.due)
+
+    @property
+    def room(self) -> str:
+        """Its name, if it is the side room of a call; empty for any other thread."""
+        place = room_place(self.id)
+        return "" if place is None else place.name
+
+    async def rooms(self) -> tuple[Thread[Any], ...]:
+        """Return the side rooms that its calls have opened, in the order of the calls; their `room` is their name."""
+        return await self._threads.rooms.of(self.id)
 
     async def _caught_up(self) -> Driver:
         """Return the thread's driver, having seen what others have done."""

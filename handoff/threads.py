@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Generic, ParamSpec, Self
@@ -36,6 +36,8 @@ from handoff.flow import Flow
 from handoff.ledger import summary_of
 from handoff.listeners import Listeners
 from handoff.metadata import Deps, Metadata
+from handoff.rooms import Rooms
+from handoff.side_rooms import room_place
 from handoff.silences import Silences
 from handoff.store.access import StoreAccess
 from handoff.store.base import Commit, Store, Summary
@@ -78,6 +80,7 @@ class Threads(Generic[M]):
         backend: Backend | None = None,
         store: Store | None = None,
         clock: Clock | None = None,
+        _host: Threads[Any] | None = None,  # whose side rooms these threads are
     ) -> None:
         flow.freeze()
         flow.require_deps(deps)
@@ -85,12 +88,27 @@ class Threads(Generic[M]):
         self.deps = deps
         self.backend: Backend = _offline(flow) if backend is None else backend
         self.clock: Clock = SystemClock() if clock is None else clock
-        self._access = StoreAccess(MemoryStore() if store is None else store)
-        self._tools = ThreadPoolExecutor(WORKERS, "handoff-tool")
+        self._host = _host
+        if _host is None:
+            self._access = StoreAccess(MemoryStore() if store is None else store)
+            self._tools = ThreadPoolExecutor(WORKERS, "handoff-tool")
+            #: Who is told what happens here.
+            self.listeners = Listeners()
+        else:
+            self._access, self._tools, self.listeners = _host._access, _host._tools, _host.listeners  # noqa: SLF001
+        #: The threads of the flows that are consulted, by name; without a backend each flow has its own rules.
+        self._wings: dict[str, Threads[Any]] = {
+            one.name: Threads(
+                one, deps=None if one.deps is None else deps, backend=backend, clock=self.clock, _host=self
+            )
+            for one in flow.consulted
+        }
+        #: The side rooms of these threads.
+        self.rooms = Rooms(self, self._wings)
+        #: The side rooms that are consulted now.
+        self._occupied: set[str] = set()
         self._drivers: OrderedDict[str, Driver] = OrderedDict()
         self._known: WeakValueDictionary[str, Thread[M]] = WeakValueDictionary()
-        #: Who is told what happens here.
-        self.listeners = Listeners()
         self._silences = Silences(self)
         #: Work that nobody waits for.
         self._left: set[asyncio.Task[Any]] = set()
@@ -121,8 +139,11 @@ class Threads(Generic[M]):
         await self._silences.close()
         self.listeners.fail_all(ThreadsClosed())
         await asyncio.gather(*self._left, return_exceptions=True)
-        await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
+        closing = [driver.close() for driver in self._drivers.values()]
+        await asyncio.gather(*closing, *(wing.close() for wing in self._wings.values()))
         self._drivers.clear()
+        if self._host is not None:
+            return
         self._tools.shutdown()
         try:
             await self.backend.close()
@@ -140,14 +161,17 @@ class Threads(Generic[M]):
 
         Raises:
             FlowChanged: if the stored thread does not fit the flow as it is now.
+            ConfigurationError: if it is the id of a side room.
         """
         name = self.clock.new_id() if thread is None else thread
+        if room_place(name) is not None:
+            raise ConfigurationError(f"{name} is the id of a side room, which its call opens: use get() to look at it")
         if await self.call(self.store.summary, name) is None:
-            await self._create(name, metadata)
-        return await self._load(name)
+            await self.create(name, metadata)
+        return await self.load(name)
 
     async def get(self, thread: str) -> Thread[M]:
-        """Return a stored thread.
+        """Return a stored thread; a side room as it is, without driving it.
 
         Args:
             thread: its id.
@@ -156,14 +180,37 @@ class Threads(Generic[M]):
             ThreadUnknown: if the store has no such thread.
             FlowChanged: if it does not fit the flow as it is now.
         """
-        if await self.call(self.store.summary, thread) is None:
+        summary = await self.call(self.store.summary, thread)
+        if summary is None:
             raise ThreadUnknown(thread)
-        return await self._load(thread)
+        if room_place(thread) is not None:
+            return await self.rooms.wing_of(summary.flow).look(thread)
+        return await self.load(thread)
 
     async def summaries(self) -> list[tuple[str, Summary]]:
-        """Return (id, summary) of the flow's threads, the latest first."""
+        """Return (id, summary) of the flow's threads, the latest first; side rooms are found by `Thread.rooms`."""
         found = await self.call(self.store.threads)
-        return [(name, summary) for name, summary in found if summary.flow == self.flow.name]
+        return [(name, summary) for name, summary in found if summary.flow == self.flow.name and self._is_own(name)]
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a thread is driven for its own sake here; a room is driven as long as its call waits for it."""
+        return room_place(name) is None if self._host is None else name in self._occupied
+
+    @contextlib.contextmanager
+    def occupying(self, room: str) -> Generator[None]:
+        """Have silences act on a side room while the block lasts.
+
+        Args:
+            room: its id.
+        """
+        self._require_open()
+        if not self._silences.watching:
+            self._silences.start()
+        self._occupied.add(room)
+        try:
+            yield
+        finally:
+            self._occupied.discard(room)
 
     async def recover(self) -> list[str]:
         """Finish what a crash interrupted, on every thread that nobody drives; return their ids.
@@ -181,14 +228,20 @@ class Threads(Generic[M]):
             name: its id.
         """
         try:
-            return await (await self._load(name)).wake()
+            return await (await self.load(name)).wake()
         except ThreadsClosed:
             raise
         except Exception:
             logger.exception("thread %s cannot be driven", name)
             return False
 
-    async def _create(self, name: str, metadata: M | None) -> None:
+    async def create(self, name: str, metadata: M | None) -> None:
+        """Make a thread; if it is there already, do nothing.
+
+        Args:
+            name: its id.
+            metadata: initial metadata.
+        """
         now = self.clock.now()
         facts = self.flow.dump(self.flow.metadata() if metadata is None else metadata)
         opened = ThreadOpened(
@@ -199,14 +252,32 @@ class Threads(Generic[M]):
         with contextlib.suppress(StoreBehind):  # somebody else made it at the same moment
             await self.call(self.store.append, name, commit)
 
-    async def _load(self, name: str) -> Thread[M]:
+    async def look(self, name: str) -> Thread[M]:
+        """Return a stored thread as it is.
+
+        Args:
+            name: its id.
+        """
         driver = self.driver(name)
         await driver.catch_up()
         state = driver.journaled.state
-        migrated = fitted(self.flow, state, self.clock.now())
         found = self._known.get(name) or Thread(self, name, state)
         found.state = state
         self._known[name] = found
+        return found
+
+    async def load(self, name: str) -> Thread[M]:
+        """Return a stored thread, after finishing what a crash interrupted.
+
+        Args:
+            name: its id.
+
+        Raises:
+            FlowChanged: if it does not fit the flow as it is now.
+        """
+        found = await self.look(name)
+        driver, state = self.driver(name), found.state
+        migrated = fitted(self.flow, state, self.clock.now())
         if migrated is not None:
             await driver.feed(migrated)
             return found
@@ -223,8 +294,13 @@ class Threads(Generic[M]):
         return await self._access.call(method, *args, **kwargs)
 
     def _require_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise ThreadsClosed
+
+    @property
+    def closed(self) -> bool:
+        """Whether these threads were closed, or those whose side rooms they are."""
+        return self._closed or (self._host is not None and self._host.closed)
 
     def driver(self, thread: str) -> Driver:
         """Return the thread's driver, made if need be; the least recently used resting ones are dropped."""
@@ -243,6 +319,7 @@ class Threads(Generic[M]):
                 observe=lambda before, event, after: self._observe(thread, before, event, after),
                 woken=self._silences.woken,
                 broken=lambda error: self.listeners.fail(thread, error),
+                rooms=self.rooms,
             )
             self._drivers[thread] = found
         self._drivers.move_to_end(thread)
@@ -268,6 +345,15 @@ class Threads(Generic[M]):
         self._left.add(task)
         task.add_done_callback(self._left_ended)
 
+    def when_open(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Do it though nobody waits for it, unless these threads were closed.
+
+        Args:
+            work: makes what to do.
+        """
+        if not self.closed:
+            self.later(work())
+
     def _left_ended(self, task: asyncio.Task[Any]) -> None:
         self._left.discard(task)
         if not task.cancelled() and task.exception() is not None:
@@ -283,8 +369,11 @@ class Threads(Generic[M]):
         return self.listeners.watching(thread, watcher)
 
     async def sweep(self) -> list[str]:
-        """Act on the silences that have ended by now; return the threads they ended on (D5)."""
-        return await self._silences.sweep()
+        """Act on the silences that have ended by now, in side rooms, too; return the threads they ended on (D5)."""
+        swept = await self._silences.sweep()
+        for wing in self._wings.values():
+            swept += await wing.sweep()
+        return swept
 
 
 def _offline(flow: Flow[Any, Any]) -> Backend:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from handoff.annotations import fits, members, plain, spell, takes_none
 from handoff.arguments import Arguments
 from handoff.assistants import Destination, ToolOptions
+from handoff.consults import read_consults
 from handoff.docstrings import read_docstring
 from handoff.guards import check_guard, is_async, name_of
 from handoff.place import Place, Scope, as_given
@@ -81,6 +82,9 @@ def build_tool(
         sets=sets,
     )
     approval, probe = options.get("approval", False), options.get("probe")
+    consults = read_consults(flow, as_given(options.get("consults")), name, signature, place)
+    # What only asks other flows has no effect of its own: an attempt that is made again finds their answers.
+    only_asks = bool(consults) and not signature.named(Source.DEPS)
     return Tool(
         name=name,
         description=description.text,
@@ -96,10 +100,11 @@ def build_tool(
         speak=options.get("speak", True),
         approval=approval,
         approval_signature=None if isinstance(approval, bool) else _beside(approval, name, signature, scope),
-        idempotent=options.get("idempotent", False),
+        idempotent=options.get("idempotent", only_asks and probe is None),
         probe=probe,
         probe_signature=None if probe is None else _beside(probe, name, signature, scope, probe=True),
         timeout=options.get("timeout"),
+        consults=consults,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handoff.arguments import Arguments
 from handoff.assistants import Destination, Speak
@@ -17,6 +17,9 @@ from handoff.guards import ask, name_of
 from handoff.metadata import Deps, Metadata, ToolCall
 from handoff.place import Place
 from handoff.signature import Signature, Source
+
+if TYPE_CHECKING:
+    from handoff.flow import Flow
 
 __all__ = ["Approval", "Bound", "BoundProbe", "Outcome", "Tool"]
 
@@ -49,6 +52,7 @@ class Tool:
         probe_signature: the probe's parameters.
         timeout: seconds after which a call that is not done is answered pending and goes on as a ticket; None leaves it
             to the run's deadline.
+        consults: the flows that the body may ask in side rooms.
         place: where the function starts.
     """
 
@@ -70,6 +74,7 @@ class Tool:
     probe: Callable[..., Any] | None = None
     probe_signature: Signature | None = None
     timeout: float | None = None
+    consults: tuple[Flow[Any, Any], ...] = ()
     reads: tuple[str, ...] = field(init=False)
     takes_deps: bool = field(init=False)
     lane: bool = field(init=False)

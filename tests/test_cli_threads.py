@@ -188,3 +188,99 @@ def test_a_ticket_that_is_not_open_for_it(handoff: Commands, arguments: tuple[st
     assert 2 == found.code
     assert problem in found.err
     assert before == decide(handoff, "show", "t", "--json").out
+
+
+ROOMS = """
+from handoff import Flow, Metadata, RuleModel, ToolCall, call as calls
+
+
+class Case(Metadata):
+    country: str | None = None
+
+
+legal = Flow("legal", metadata=Case)
+lawyer = legal.assistant("lawyer", instructions="Answer.")
+
+flow = Flow("shop")
+seller = flow.assistant("seller", instructions="Sell.")
+
+
+@seller.tool(consults=legal)
+async def ask_legal(call: ToolCall, country: str) -> str:
+    '''Ask a lawyer.'''
+    return (await call.consult(legal, Case(country=country), share="all")).text
+
+
+law = RuleModel(legal)
+
+
+@law.when(lawyer, r"(?s).*")
+def judge(_match):
+    '''anything'''
+    return "It is allowed."
+
+
+rules = RuleModel(flow)
+
+
+@rules.when(seller, r"ship to (?P<country>\\w+)")
+def ship(match):
+    '''ship to COUNTRY'''
+    return calls(ask_legal, country=match["country"])
+
+
+@rules.after(seller, ask_legal)
+def shipped(output):
+    return f"Legal: {output}"
+"""
+
+
+@pytest.fixture
+def shop(handoff: Commands) -> Commands:
+    """A store with a thread whose tool has consulted another flow, by the offline rules of both."""
+    handoff.write("shop.py", ROOMS)
+    found = handoff("run", "shop.py", "ship to Norway", "--thread", "t", "--store", handoff.store)
+    assert "Legal: It is allowed." in found.out, found.err
+    return handoff
+
+
+def test_a_run_tells_of_its_side_rooms(shop: Commands) -> None:
+    """The lines of a run have the room's opening and its answer."""
+    found = shop("run", "shop.py", "ship to Chile")
+
+    assert "‣ room legal of ask_legal answered: It is allowed." in found.out
+
+
+def test_ls_leaves_side_rooms_to_their_parents(shop: Commands) -> None:
+    """Only the thread the user talks on is listed."""
+    assert ["t"] == [one["thread"] for one in decide(shop, "ls", "--json").events]
+
+
+def test_show_lists_the_side_rooms_of_a_thread(shop: Commands) -> None:
+    """Each with where it stands, and how to look at it."""
+    found = decide(shop, "show", "t").out.splitlines()
+    room = next(index for index, line in enumerate(found) if line.startswith("room "))
+
+    assert "room legal: legal at lawyer, rest" == found[room]
+    assert found[room + 1].startswith("  handoff threads show t/1/1/call_1/room:legal --store ")
+    assert ["t/1/1/call_1/room:legal"] == decide(shop, "show", "t", "--json").events[0]["rooms"]
+
+
+def test_show_shows_a_side_room(shop: Commands) -> None:
+    """By its id, like any thread: it was told the request, with the conversation quoted above it."""
+    messages = decide(shop, "show", "t/1/1/call_1/room:legal", "--json").told("message")
+
+    assert [True, False] == ["assistant" not in one for one in messages]
+    assert messages[0]["text"].endswith('Consulted by ask_legal of shop.\ncountry: "Norway"')
+    assert "It is allowed." == messages[1]["text"]
+
+
+def test_a_flow_without_rules_cannot_be_consulted_offline(handoff: Commands) -> None:
+    """The command says whose rules are missing."""
+    start, end = ROOMS.index("law ="), ROOMS.index("rules =")
+    handoff.write("shop.py", ROOMS[:start] + ROOMS[end:])
+
+    found = handoff("run", "shop.py", "ship to Norway")
+
+    assert 3 == found.code
+    assert "the flow legal has no offline rules" in found.err

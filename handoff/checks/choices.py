@@ -1,4 +1,4 @@
-"""Where a function returns `Go`, read from its source."""
+"""Where a function returns `Go`, and which flows it consults, read from its source."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from handoff.checks.bodies import resolve, source_of
+from handoff.flow import Flow
 from handoff.metadata import Go
 
 
@@ -25,9 +26,12 @@ def chooses(function: Any) -> tuple[tuple[int, Any], ...]:
     )
 
 
-def names_go(function: Any, seen: set[Any] | None = None) -> bool | None:
+def names_go(function: Any) -> bool | None:
     """Whether a function, or one it calls, names `Go`; None if that cannot be seen."""
-    seen = set() if seen is None else seen
+    return _names(function, Go, set())
+
+
+def _names(function: Any, wanted: object, seen: set[Any]) -> bool | None:
     found = source_of(function)
     if found is None:
         return None
@@ -37,14 +41,48 @@ def names_go(function: Any, seen: set[Any] | None = None) -> bool | None:
         if not isinstance(name, (ast.Name, ast.Attribute)):
             continue
         value = resolve(function, name)
-        if value is Go:
+        if value is wanted:
             return True
         if isinstance(value, FunctionType) and value not in seen and not _built_in(value):
-            inner = names_go(value, seen)
+            inner = _names(value, wanted, seen)
             if inner:
                 return True
             unseen |= inner is None
     return None if unseen else False
+
+
+def consults(function: Any, calls: tuple[str, ...]) -> tuple[tuple[int, Flow[Any, Any]], ...]:
+    """The places where a function consults a flow that is written out: the line, and the flow.
+
+    Args:
+        function: the function.
+        calls: the parameters that hold the tool call.
+    """
+    found = source_of(function) if calls else None
+    if found is None:
+        return ()
+    tree, first = found
+    asked = [
+        (first + call.lineno - 1, resolve(function, _consulted(call)))
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "consult"
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id in calls
+    ]
+    flows: list[tuple[int, Flow[Any, Any]]] = [(line, one) for line, one in asked if isinstance(one, Flow)]
+    return tuple(flows)
+
+
+def _consulted(call: ast.Call) -> ast.expr:
+    named = [keyword.value for keyword in call.keywords if keyword.arg == "flow"]
+    return (*call.args, *named, ast.Constant(None))[0]
+
+
+def names_flow(function: Any, flow: Flow[Any, Any]) -> bool | None:
+    """Whether a function, or one it calls, names a flow; None if that cannot be seen."""
+    return _names(function, flow, set())
 
 
 def _built_in(function: FunctionType) -> bool:

@@ -55,6 +55,8 @@ CODES: dict[str, Severity] = {
     "unknown-tool": Severity.WARNING,
     "undeclared-go": Severity.ERROR,
     "unused-go": Severity.WARNING,
+    "undeclared-consults": Severity.ERROR,
+    "unused-consults": Severity.WARNING,
     "in-doubt-after-crash": Severity.WARNING,
     # modules
     "misnamed-variable": Severity.WARNING,

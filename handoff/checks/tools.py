@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from handoff.assistants import Assistant
-from handoff.checks.choices import chooses, names_go
+from handoff.checks.choices import chooses, consults, names_flow, names_go
 from handoff.checks.findings import Finding
 from handoff.checks.metadata import Templates
 from handoff.checks.states import Analysis
@@ -42,6 +42,7 @@ def check_tools(analysis: Analysis, templates: Templates, tools: tuple[Tool, ...
         yield from _strict(tool)
         yield from _described(tool)
         yield from _chosen(tool)
+        yield from _consulting(tool)
         yield from _in_doubt(tool)
     yield from _mentioned(analysis, templates)
 
@@ -182,11 +183,31 @@ def _chosen(tool: Tool) -> Iterator[Finding]:
         )
 
 
+def _consulting(tool: Tool) -> Iterator[Finding]:
+    for flow in tool.consults:
+        if names_flow(tool.function, flow) is False:
+            yield Finding(
+                "unused-consults",
+                f"{tool.name} says that it consults {flow.name}, and never does",
+                "Take the flow out of consults=, or ask it by call.consult(...)",
+                tool.place,
+            )
+    for line, flow in consults(tool.function, tool.signature.named(Source.CALL)):
+        if all(declared is not flow for declared in tool.consults):
+            yield Finding(
+                "undeclared-consults",
+                f"{tool.name} consults {flow.name}, which is not in consults=, so every such call fails",
+                "Name every flow it asks in consults=",
+                Place(tool.place.file, line),
+            )
+
+
 def _in_doubt(tool: Tool) -> Iterator[Finding]:
-    if tool.takes_deps and tool.to and not tool.idempotent and tool.probe is None:
+    if tool.takes_deps and (tool.to or tool.consults) and not tool.idempotent and tool.probe is None:
+        why = "hands over" if tool.to else "waits for side rooms"
         yield Finding(
             "in-doubt-after-crash",
-            f"{tool.name} acts on the world and hands over: after a crash in between nobody knows whether it happened, "
+            f"{tool.name} acts on the world and {why}: after a crash in between nobody knows whether it happened, "
             "and the thread waits for a person",
             "Make it idempotent=True (it may run again with the same key), or give a probe= that can tell",
             tool.place,

@@ -149,6 +149,10 @@ def _chosen(module: ModuleType, name: str, place: str) -> Flow[Any, Any]:
         distinct.setdefault(id(one), key)
     if not distinct:
         raise UsageRefused(f"{place} holds no flow: declare one at its top level, as in flow = Flow(...)")
+    consulted = {id(one) for flow in flows.values() for one in flow.consulted}
+    asking = [flows[key] for key in distinct.values() if id(flows[key]) not in consulted]
+    if len(asking) == 1:
+        return asking[0]  # the others are for its side rooms
     if len(distinct) > 1:
         choices = ", ".join(f"{place}:{key}" for key in distinct.values())
         raise UsageRefused(f"{place} holds several flows: say which, one of {choices}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from handoff import (
     LimitReached,
     MessageAdded,
+    RoomChanged,
     RunChanged,
     TextDelta,
     ThreadEvent,
@@ -219,6 +220,10 @@ class Screen:
                 self.line(f"!! the run ended {event.status.value}: {event.reason or 'no reason is known'}", "bold red")
             case LimitReached():
                 self.line(f"!! {event.assistant} could not start: {event.text}", "bold yellow")
+            case RoomChanged():
+                said = f": {event.text}" if event.text else ""
+                copied = f", with {event.shared} characters of the conversation" if event.shared else ""
+                self._note(f"‣ room {event.room} of {event.tool} {event.stage}{copied}{said}")
             case TicketChanged():
                 self._note(f"‣ ticket {event.ticket}: {event.tool} {STAGES[event.stage]}", "yellow")
 

@@ -22,20 +22,22 @@ from handoff.cli.printing import STAGES, Screen, clean, notice, write, write_jso
 from handoff.cli.talking import printer_for
 from handoff.decisions import decide, deliver, needs_flow, thread_state
 from handoff.history import replay
+from handoff.side_rooms import room_place
 from handoff.store import Summary
 
 Verb: TypeAlias = Literal["approve", "refuse", "resolve", "settle"]
 
 
 def list_threads(path: Path, *, json: bool) -> Exit:
-    """Show the threads of a store, the latest first.
+    """Show the threads of a store, the latest first. Side rooms are shown with their parents.
 
     Args:
         path: the store's file.
         json: whether each is printed as a JSON object.
     """
     with closing(SqlStore(path)) as store:
-        rows = [(name, summary, _open_tickets(store, name)) for name, summary in store.threads()]
+        own = [(name, summary) for name, summary in store.threads() if room_place(name) is None]
+        rows = [(name, summary, _open_tickets(store, name)) for name, summary in own]
     if json:
         for name, summary, tickets in rows:
             write_json(_as_json(name, summary, tickets))
@@ -66,10 +68,13 @@ def show_thread(path: Path, name: str, *, json: bool) -> Exit:
         events = list(replay(store.journal(name)))
         tickets = [row for row in store.tickets(name) if row.stage != "closed"]
         waiting = store.inbox(name)
+        below = store.threads(f"{name}/")
+    rooms = [(place, one) for other, one in below if (place := room_place(other)) and place.thread == name]
     if json:
         from handoff.events import as_json  # noqa: PLC0415 - beside its only use
 
-        write_json(_as_json(name, summary, [row.id for row in tickets]))
+        shown = _as_json(name, summary, [row.id for row in tickets])
+        write_json({**shown, "rooms": sorted(str(place) for place, _ in rooms)})
         for event in events:
             write_json(as_json(event))
         return Exit.DONE
@@ -86,6 +91,9 @@ def show_thread(path: Path, name: str, *, json: bool) -> Exit:
             f"ticket {row.id}: {row.tool}({row.arguments}), asked by {row.asker}, {STAGES[row.stage]}", "yellow"
         )
         screen.line(f"  {_advice(row.stage, name, row.id, path)}", "dim")
+    for place, room in sorted(rooms, key=lambda found: str(found[0])):
+        screen.line(f"room {place.name}: {room.flow} at {room.assistant}, {room.status}", "yellow")
+        screen.line(f"  handoff threads show {place} --store {path}", "dim")
     if waiting:
         screen.line(f"{len(waiting)} in the inbox: whoever drives the thread next takes them up", "yellow")
     return Exit.DONE

@@ -192,8 +192,8 @@ class Store(Protocol):
         """Return a row and the sequence number of the append that consumed it (None while it waits)."""
         ...
 
-    def threads(self) -> list[tuple[str, Summary]]:
-        """Return all threads, the latest event first."""
+    def threads(self, under: str = "") -> list[tuple[str, Summary]]:
+        """Return all threads whose id begins with `under`, the latest event first."""
         ...
 
     def summary(self, thread: str) -> Summary | None:

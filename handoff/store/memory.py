@@ -181,9 +181,10 @@ class MemoryStore:
         kept = self._rows[row - 1]
         return kept.shown(), kept.consumed
 
-    def threads(self) -> list[tuple[str, Summary]]:
+    def threads(self, under: str = "") -> list[tuple[str, Summary]]:
         """See `Store.threads`."""
-        order = sorted(self._threads, key=lambda thread: (-self._threads[thread].summary.at, thread))
+        found = [thread for thread in self._threads if thread.startswith(under)]
+        order = sorted(found, key=lambda thread: (-self._threads[thread].summary.at, thread))
         return [(thread, self._threads[thread].shown()) for thread in order]
 
     def summary(self, thread: str) -> Summary | None:

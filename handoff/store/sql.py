@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, bindparam, select, union
+from sqlalchemy import Connection, Executable, Row, bindparam, func, select, union
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from handoff.errors import KeyReused, StoreBehind, StoreError, ThreadBusy, ThreadClosed, ThreadUnknown
@@ -67,7 +67,11 @@ _ROW_COLUMNS = (_inbox.c.id, _inbox.c.thread, _inbox.c.kind, _inbox.c.data, _inb
 _WAITING = select(*_ROW_COLUMNS).where(_of_inbox, schema.waits).order_by(_inbox.c.id)
 _ROW = select(*_ROW_COLUMNS, _inbox.c.consumed).where(_of_inbox, _inbox.c.id == bindparam("row"))
 _SUMMARY_COLUMNS = tuple(_threads.c[name] for name in Summary.__slots__)
-_SUMMARIES = select(_threads.c.id, *_SUMMARY_COLUMNS).order_by(_threads.c.at.desc(), _threads.c.id)
+_SUMMARIES = (
+    select(_threads.c.id, *_SUMMARY_COLUMNS)
+    .where(func.substr(_threads.c.id, 1, bindparam("size")) == bindparam("under"))
+    .order_by(_threads.c.at.desc(), _threads.c.id)
+)
 _SUMMARY = select(_threads.c.id, *_SUMMARY_COLUMNS).where(_threads.c.id == bindparam("of"))
 _CALLS = (
     select(*(_ledger.c[name] for name in LedgerRow.__slots__))
@@ -224,9 +228,11 @@ class SqlStore:
         found = self._read(_ROW, of=check_name(thread), row=row)
         return (_inbox_row(found[0]), found[0].consumed) if found else None
 
-    def threads(self) -> list[tuple[str, Summary]]:
+    def threads(self, under: str = "") -> list[tuple[str, Summary]]:
         """See `Store.threads`."""
-        return [(found.id, _summary(found)) for found in self._read(_SUMMARIES)]
+        return [
+            (found.id, _summary(found)) for found in self._read(_SUMMARIES, under=check_name(under), size=len(under))
+        ]
 
     def summary(self, thread: str) -> Summary | None:
         """See `Store.summary`."""

@@ -22,6 +22,7 @@ from handoff.core.items import Item
 from handoff.core.state import Mode, State
 from handoff.core.status import Status
 from handoff.effects import Bound, BoundProbe
+from handoff.errors import ConfigurationError
 from handoff.events import ThreadEvent, ToolProgress, ToolStarted
 from handoff.flow import Flow
 from handoff.journaled import Journaled, result_key
@@ -32,6 +33,8 @@ from handoff.metadata import Deps, Metadata
 from handoff.observers import OBSERVERS
 from handoff.store.base import Commit, Receipt, RowKind, Store
 from handoff.testing.loop import PrivateLoop
+from handoff.testing.suspending import Asked, Suspending
+from handoff.tools import Tool
 from handoff.turn import advance
 
 #: What the embedded backend can do.
@@ -50,6 +53,12 @@ class Held:
     at: float
 
 
+def _opens_none(command: RunBody, tool: Tool, asked: Asked) -> None:
+    """Where nobody plays rooms, none is opened."""
+    del command, tool
+    raise ConfigurationError(f"nobody plays the side room {asked.place.name}")
+
+
 class InlineDriver:
     """The thread, its model played by whoever feeds it.
 
@@ -61,6 +70,7 @@ class InlineDriver:
         clock: the time.
         tell: called with what is never journaled: tool starts and progress.
         observe: called with every journaled event, and the thread before and after it.
+        loop: where asynchronous bodies run; a new one if none is given.
     """
 
     def __init__(
@@ -73,6 +83,7 @@ class InlineDriver:
         clock: Clock,
         tell: Callable[[ThreadEvent], None],
         observe: Callable[[State, Event, State], None],
+        loop: PrivateLoop | None = None,
     ) -> None:
         self.thread = thread
         #: The latest request: what the model was given last.
@@ -85,11 +96,19 @@ class InlineDriver:
         self.holds: Callable[[calls.Body], bool] = lambda _: False
         #: Does what a body is to have done, in its place, and returns what it returns; None for bodies that run.
         self.pretend: Callable[[calls.Body], Callable[[], object] | None] = lambda _: None
+        #: Opens a side room for a body that waits for it.
+        self.enters: Callable[[RunBody, Tool, Asked], None] = _opens_none
+        #: Called when all that follows from something has happened.
+        self.fed: list[Callable[[], None]] = []
         #: Where asynchronous bodies run.
-        self.loop = PrivateLoop()
-        self._flow = flow
+        self.loop = PrivateLoop() if loop is None else loop
+        #: The declaration.
+        self.flow = flow
+        #: Where the thread lives.
+        self.store = store
+        #: What bodies do that consult.
+        self._consulting: dict[Key, Suspending] = {}
         self._deps = deps
-        self._store = store
         self._clock = clock
         self._tell = tell
         self._observe = observe
@@ -122,25 +141,33 @@ class InlineDriver:
             limits: its bounds; None for those of the flow.
         """
         now = self._clock.now()
-        flow = self._flow
+        flow = self.flow
         facts = flow.dump(metadata)
         bounds = flow.limits if limits is None else limits
         opened = happened.ThreadOpened(now, self.thread, flow.name, flow.version, flow.initial.name, facts, bounds)
         state, _ = receive(None, opened)
-        self._store.append(self.thread, Commit(0, [dump(opened)], (), None, summary_of(flow, state, now)))
+        self.store.append(self.thread, Commit(0, [dump(opened)], (), None, summary_of(flow, state, now)))
         self._load()
 
     def crash(self) -> None:
         """Forget everything, load the thread from its journal, and go on, as a new process would (E2)."""
-        self.held.clear()
+        self.lose()
         self._load()
         lost = self._lost()
         recovered = happened.Recovered(self._clock.now(), lost)
         self.feed(*([recovered] if lost or self.state.run is not None else []))
 
+    def lose(self) -> None:
+        """Forget what runs, as a process that dies does."""
+        held, self.held = self.held, {}
+        consulting, self._consulting = self._consulting, {}
+        for key, suspending in consulting.items():
+            if key in held:
+                suspending.abandon(held[key].body.bound)
+
     def _load(self) -> None:
-        self._journaled, self._asked, self.prompt = Journaled(self._flow), None, None
-        for record in self._store.journal(self.thread):
+        self._journaled, self._asked, self.prompt = Journaled(self.flow), None, None
+        for record in self.store.journal(self.thread):
             self._journaled.apply(load(record.data))
 
     def _lost(self) -> tuple[tuple[int, int, str], ...]:
@@ -163,7 +190,7 @@ class InlineDriver:
             CallRefused: see `Store.post`.
         """
         now = self._clock.now()
-        receipt = self._store.post(self.thread, kind, data, at=now, key=key, reject_if_busy=reject)
+        receipt = self.store.post(self.thread, kind, data, at=now, key=key, reject_if_busy=reject)
         self.feed()
         return receipt
 
@@ -176,21 +203,23 @@ class InlineDriver:
         self._commit(*facts)
         while (command := self._next()) is not None:
             self._execute(command)
+        for look in self.fed:
+            look()
 
     def _commit(self, *facts: Event) -> None:
         before = self.state
         now = self._clock.now()
         running = [held.command.place for held in self.held.values()]
-        decided = advance(before, facts, self._store.inbox(self.thread), self._judge, at=now, running=running)
+        decided = advance(before, facts, self.store.inbox(self.thread), self._judge, at=now, running=running)
         if decided is None:
             return
-        self._store.append(self.thread, self._journaled.commit(decided, now))
+        self.store.append(self.thread, self._journaled.commit(decided, now))
         for event in decided.events:
             earlier = self.state
             self._journaled.apply(event)
             self._observe(earlier, event, self.state)
             for observer in OBSERVERS:
-                observer.committed(self._flow, earlier, event, self.state)
+                observer.committed(self.flow, earlier, event, self.state)
 
     # -- what is outstanding -------------------------------------------------------------------------------------------
 
@@ -231,12 +260,36 @@ class InlineDriver:
             held: one of `held`.
         """
         outcome = self.outcome(held)
-        self.held.pop(held.command.key, None)
+        if outcome is None:
+            return
+        self._forget(held.command.key)
         self._deliver(held.command, outcome)
         self.feed()
 
-    def outcome(self, held: Held) -> calls.Result:
-        """Run a held body to its end and return what came of it, without committing it.
+    def go_on(self, key: Key) -> None:
+        """Run a body on that waited for a side room.
+
+        Args:
+            key: which one.
+        """
+        if key in self.held:
+            self.finish(self.held[key])
+
+    def waits_for(self, key: Key) -> list[str]:
+        """Return the names of the side rooms that a body waits for.
+
+        Args:
+            key: which body.
+        """
+        suspending = self._consulting.get(key)
+        return suspending.open_rooms if suspending is not None and suspending.blocked else []
+
+    def _forget(self, key: Key) -> None:
+        self.held.pop(key, None)
+        self._consulting.pop(key, None)
+
+    def outcome(self, held: Held) -> calls.Result | None:
+        """Run a held body to its end and return what came of it, without committing it; None if it waits for a room.
 
         Args:
             held: one of `held`.
@@ -247,10 +300,28 @@ class InlineDriver:
         pretended = self.pretend(held.body)
         if pretended is None and held.body.bound.is_async:
             self.loop.require()  # the test's own mistake, which is no failure of the tool
+        suspending = self._consulting[held.command.key]
+        consults = bool(held.body.tool.consults) and pretended is None
+        if consults and not self._proceed(held, suspending):
+            return None
         try:
-            return calls.finished(held.body, self._run(held.body.bound) if pretended is None else pretended())
+            if pretended is not None:
+                returned = pretended()
+            else:
+                returned = suspending.returned() if consults else self._run(held.body.bound)
+            return calls.finished(held.body, returned)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
             return calls.failed(error)
+
+    def _proceed(self, held: Held, suspending: Suspending) -> bool:
+        """Run a body that consults up to its end, or to where it waits for the test to play a room."""
+        while not suspending.proceed(held.body.bound):
+            for asked in list(suspending.asked.values()):
+                if not asked.opened:
+                    self.enters(held.command, held.body.tool, asked)
+            if suspending.blocked:
+                return False
+        return True
 
     def _start(self, command: RunBody) -> None:
         call, asker, _ = calls.asked(self.state, command)
@@ -259,7 +330,8 @@ class InlineDriver:
         def report(text: str, fraction: float | None) -> None:
             self._tell(ToolProgress(self.thread, command.run, call.id, call.tool, text, fraction))
 
-        body = calls.prepare(self._flow, self.state, command, self._deps, report, at=now)
+        suspending = Suspending(self.thread, command, self.loop)
+        body = calls.prepare(self.flow, self.state, command, self._deps, report, at=now, consult=suspending.consult)
         if isinstance(body, calls.Result):
             self._deliver(command, body)
             return
@@ -267,11 +339,14 @@ class InlineDriver:
             self._commit(happened.CallStarted(now, command.run, command.batch, command.call))
         self._tell(ToolStarted(self.thread, command.run, asker, call.id, call.tool, call.arguments))
         self.held[command.key] = held = Held(command, body, now)
+        self._consulting[command.key] = suspending
         found = self._probed(body)
         if found is None and self.holds(body):
             return
         result = self.outcome(held) if found is None else found
-        self.held.pop(command.key, None)
+        if result is None:
+            return
+        self._forget(command.key)
         self._deliver(command, result)
 
     def _probed(self, body: calls.Body) -> calls.Result | None:
@@ -289,15 +364,15 @@ class InlineDriver:
 
     def _deliver(self, command: RunBody, result: calls.Result) -> None:
         if calls.open_in_batch(self.state, command):
-            self._commit(calls.done(self._flow, self.state, command, result, self._clock.now()))
+            self._commit(calls.done(self.flow, self.state, command, result, self._clock.now()))
             return
         ticket = calls.ticket_of(self.state, command)
         if ticket is not None:
             key = result_key(*command.place)
             row = calls.late(ticket, result)
-            self._store.post(self.thread, "resolved", row, at=self._clock.now(), key=key)
+            self.store.post(self.thread, "resolved", row, at=self._clock.now(), key=key)
             self._commit()
 
     def _posted(self) -> set[str | None]:
         """Return the keys of outcomes that wait in the inbox."""
-        return {row.key for row in self._store.inbox(self.thread) if row.kind == "resolved"}
+        return {row.key for row in self.store.inbox(self.thread) if row.kind == "resolved"}

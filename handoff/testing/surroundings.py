@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import to_jsonable_python
 
@@ -15,12 +15,15 @@ from handoff.core.commands import Key
 from handoff.core.state import Ticket
 from handoff.decisions import Decision, decide
 from handoff.errors import ConfigurationError, TicketClosed
+from handoff.events import RoomChanged
 from handoff.flow import Flow
 from handoff.limits import Limits
 from handoff.metadata import Deps
-from handoff.testing.driver import Held
+from handoff.testing.driver import Held, InlineDriver
 from handoff.testing.passing import Passing
-from handoff.testing.view import THREAD, View, is_named, tool_name
+from handoff.testing.rooms import TalkRooms
+from handoff.testing.suspending import Asked
+from handoff.testing.view import View, Within, is_named, tool_name
 from handoff.thread import EditReceipt
 from handoff.tools import Tool
 
@@ -35,14 +38,31 @@ class Surroundings(View[M]):
         deps: Deps | None = None,
         metadata: M | None = None,
         limits: Limits | None = None,
+        _within: Within | None = None,
     ) -> None:
-        super().__init__(flow, deps=deps, metadata=metadata, limits=limits)
+        super().__init__(flow, deps=deps, metadata=metadata, limits=limits, _within=_within)
+        #: The side rooms that calls have opened, by name; each is a talk of its own.
+        self.rooms = TalkRooms(self._room, self._mismatch, self._driver, self._told_of_room)
+        self._driver.enters = self.rooms.enter
+        self._driver.fed.append(self.rooms.look_after)
         self._passing = Passing(flow, self._driver, self._clock)
         self._slow: list[Callable[..., Any] | str] = []
         self._counts: dict[str, int] = {}
         #: Bodies of calls that were made while their tool was slow, and may start later.
         self._slowed: set[Key] = set()
         self._driver.holds = lambda body: self._is_slow(body.tool) or body.command.key in self._slowed
+
+    def _room(self, asked: Asked) -> tuple[Any, InlineDriver]:
+        """Make the talk of a side room, and its driver."""
+        inquiry, kind = asked.inquiry, cast("Any", type(self))
+        deps = None if inquiry.flow.deps is None else self._deps
+        within = Within(str(asked.place), self.store, self._clock, self._driver.loop)
+        room = kind(inquiry.flow, deps=deps, metadata=inquiry.request, _within=within)
+        return room, room._driver  # noqa: SLF001 - one of us
+
+    def _told_of_room(self, event: RoomChanged) -> None:
+        self.events.append(event)
+        self._story.add(f"room {event.room}", f"{event.stage}: {event.text}" if event.text else event.stage)
 
     def _is_slow(self, tool: Tool) -> bool:
         return any(is_named(tool, slow) for slow in self._slow)
@@ -86,7 +106,11 @@ class Surroundings(View[M]):
         __tracebackhide__ = True
         step = f"finish({tool_name(tool)})"
         self._passing.catch_up()
-        self._driver.finish(self._held(step, tool))
+        held = self._held(step, tool)
+        if rooms := self._driver.waits_for(held.command.key):
+            named = ", ".join(f"rooms[{name!r}]" for name in rooms)
+            raise self._mismatch(step, f"{held.body.tool.name} waits for its side rooms: play {named}")
+        self._driver.finish(held)
 
     def _held(self, step: str, tool: Callable[..., Any] | str) -> Held:
         __tracebackhide__ = True
@@ -113,7 +137,7 @@ class Surroundings(View[M]):
         """
         __tracebackhide__ = True
         found = self._ticket("approve()", ticket, approval=True)
-        decision = decide(self.store, THREAD, found, "approved", by=by, clock=self._clock)
+        decision = decide(self.store, self.id, found, "approved", by=by, clock=self._clock)
         self._driver.feed()
         return decision
 
@@ -134,7 +158,7 @@ class Surroundings(View[M]):
         """
         __tracebackhide__ = True
         found = self._ticket(f"refuse({reason!r})", ticket, approval=True)
-        decision = decide(self.store, THREAD, found, "refused", reason=reason, by=by, clock=self._clock)
+        decision = decide(self.store, self.id, found, "refused", reason=reason, by=by, clock=self._clock)
         self._driver.feed()
         return decision
 
@@ -162,7 +186,7 @@ class Surroundings(View[M]):
         name = self._ticket(f"settle({output!r})", ticket, approval=False)
         found = self.state.ticket(name)
         if found is None or found.stage == "approval":
-            raise TicketClosed(THREAD, name)
+            raise TicketClosed(self.id, name)
         row = calls.settled_by(self.flow, self.state, found, output, happened=happened, by=by)
         self._driver.post("resolved", row, self._new(f"settle:{name}:"))
         return Decision(name, "result", by)
@@ -251,4 +275,5 @@ class Surroundings(View[M]):
         self._story.add("crash", "" if after is None else f"after {tool_name(after)} had run")
         self._passing.forget()
         self._slowed.clear()
+        self.rooms.forget()
         self._driver.crash()

@@ -42,6 +42,7 @@ class Talk(Surroundings[M]):
         store: where the thread lives.
         events: all that the thread has told whoever watches it, text deltas excepted.
         edits: what came of each edit so far, in order.
+        rooms: the side rooms that calls have opened, by name; each is a talk, in which the test plays its model.
 
     Raises:
         DefinitionError: the flow cannot work, or its deps are missing.
@@ -70,7 +71,10 @@ class Talk(Surroundings[M]):
         if self._closed:
             return
         self._closed = True
-        self._driver.loop.close()
+        self.rooms.lose()
+        self._driver.lose()
+        if not self._is_room:
+            self._driver.loop.close()
         run = self.state.run
         if run is not None and not unfinished:
             raise self._mismatch("close()", f"{self._waits(run)}: play it to its end, or close(unfinished=True)")
@@ -213,7 +217,8 @@ class Talk(Surroundings[M]):
         if run is None:
             raise self._mismatch(step, f"no run waits for the model: {self._rests()}")
         if run.batch is not None:
-            raise self._mismatch(step, f"{self._waits(run)}: finish(…) it, or come to grace()")
+            instead = "" if self.rooms.open else ": finish(…) it, or come to grace()"
+            raise self._mismatch(step, f"{self._waits(run)}{instead}")
         if by is not None and by.name != run.assistant:
             raise self._mismatch(step, f"{run.assistant} is to speak, not {by.name}")
         return run

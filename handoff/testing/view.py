@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Generic
 
 from handoff.assistants import Assistant, M
@@ -20,12 +21,25 @@ from handoff.metadata import Deps
 from handoff.store.memory import MemoryStore
 from handoff.testing.clock import OffsetClock
 from handoff.testing.driver import InlineDriver
+from handoff.testing.loop import PrivateLoop
 from handoff.testing.story import Story, TalkMismatch, fields_of
 from handoff.thread import EditReceipt
 from handoff.tools import Tool
 
 #: Id of the thread of a talk.
 THREAD = "talk"
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Where the thread of a talk lives."""
+
+    #: Its id.
+    thread: str
+    store: MemoryStore
+    clock: OffsetClock
+    #: Where asynchronous bodies run.
+    loop: PrivateLoop
 
 
 class View(Generic[M]):
@@ -38,6 +52,7 @@ class View(Generic[M]):
         limits: its bounds, where a test is to come to them sooner; None for those of the flow.
 
     Attributes:
+        id: the thread's id.
         flow: the declaration.
         store: where the thread lives.
         events: all that the thread has told whoever watches it, text deltas excepted.
@@ -54,24 +69,30 @@ class View(Generic[M]):
         deps: Deps | None = None,
         metadata: M | None = None,
         limits: Limits | None = None,
+        _within: Within | None = None,  # of a side room
     ) -> None:
         flow.freeze()
         if self._lends:
             flow.require_deps(deps)
+        within = Within(THREAD, MemoryStore(), OffsetClock(), PrivateLoop()) if _within is None else _within
+        self.id = within.thread
         self.flow = flow
-        self.store = MemoryStore()
+        self.store = within.store
         self.events: list[ThreadEvent] = []
         self.edits: list[EditReceipt] = []
-        self._clock = OffsetClock()
+        self._deps = deps
+        self._is_room = _within is not None
+        self._clock = within.clock
         self._story = Story()
         self._driver = InlineDriver(
-            THREAD,
+            self.id,
             flow=flow,
             deps=deps,
             store=self.store,
             clock=self._clock,
             tell=self.events.append,
             observe=self._observe,
+            loop=within.loop,
         )
         self._driver.open(flow.metadata() if metadata is None else metadata, limits)
 
@@ -179,7 +200,9 @@ class View(Generic[M]):
         if run.batch is None:
             return f"run {run.number} of {run.assistant} waits for the model"
         opened = ", ".join(entry.call.tool for entry in run.batch.entries if not entry.settled)
-        return f"run {run.number} of {run.assistant} waits for {opened}, not for the model"
+        rooms = [name for key in self._driver.held for name in self._driver.waits_for(key)]
+        played = f": play {', '.join(f'rooms[{name!r}]' for name in rooms)}" if rooms else ""
+        return f"run {run.number} of {run.assistant} waits for {opened}, not for the model{played}"
 
     def _rests(self) -> str:
         state, ended = self.state, self.state.ended
@@ -201,7 +224,7 @@ class View(Generic[M]):
             for name in self.offered
         )
         metadata = fields_of({name: value for name, value in state.metadata.items() if value is not None})
-        waiting = "; ".join(waiting_row(row.kind, row.data) for row in self.store.inbox(THREAD))
+        waiting = "; ".join(waiting_row(row.kind, row.data) for row in self.store.inbox(self.id))
         tickets = ", ".join(f"{one.id} of {one.call.tool} ({one.stage})" for one in state.tickets)
         lines = {
             "Now": self._stands(),

@@ -39,9 +39,14 @@ class Awaited:
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             returned = await self._call(lambda: found(*args, **kwargs))
-            return Awaited(returned, self._callers) if isinstance(returned, handoff.sync.Thread) else returned
+            if isinstance(returned, tuple):
+                return tuple(self._wrapped(one) for one in returned)
+            return self._wrapped(returned)
 
         return awaited
+
+    def _wrapped(self, returned: Any) -> Any:
+        return Awaited(returned, self._callers) if isinstance(returned, handoff.sync.Thread) else returned
 
     async def _call(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._callers, work)

@@ -1,0 +1,159 @@
+"""A body that consults, run by a talk up to where it waits for a side room, and on from there once that has answered.
+
+An `async` body is a task on the talk's private loop, any other runs on a thread of its own; either way only one of body
+and test is at work at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from handoff.consulting import Consultation, Inquiry, Interrupted, RoomReply
+from handoff.core.commands import RunBody
+from handoff.effects import Bound
+from handoff.errors import KeyReused
+from handoff.side_rooms import RoomPlace
+from handoff.testing.loop import PrivateLoop
+
+
+@dataclass(slots=True)
+class Asked:
+    """A room that a body has asked for.
+
+    Attributes:
+        place: where it belongs.
+        inquiry: what it is asked.
+        answer: gets its answer.
+        consultation: what the body waits on.
+        waited: the body has begun to wait for it.
+        opened: the talk has opened it.
+    """
+
+    place: RoomPlace
+    inquiry: Inquiry[Any]
+    answer: concurrent.futures.Future[RoomReply[Any]] = field(default_factory=concurrent.futures.Future[RoomReply[Any]])
+    consultation: Consultation[Any] = field(init=False)
+    waited: bool = False
+    opened: bool = False
+
+
+class Suspending:
+    """One body that may wait for rooms.
+
+    Args:
+        thread: id of its thread.
+        command: the body.
+        loop: where it runs if it is asynchronous.
+
+    Attributes:
+        command: the body.
+        asked: the rooms it has asked for, by name.
+    """
+
+    def __init__(self, thread: str, command: RunBody, loop: PrivateLoop) -> None:
+        self.command = command
+        self.asked: dict[str, Asked] = {}
+        self._thread = thread
+        self._loop = loop
+        self._task: asyncio.Task[object] | None = None
+        self._outcome: concurrent.futures.Future[object] | None = None
+        self._turn = threading.Condition()
+        self._abandoned = False
+
+    # -- called by the body --------------------------------------------------------------------------------------------
+
+    def consult(self, inquiry: Inquiry[Any]) -> Consultation[Any]:
+        """Take note of what the body asks; the talk opens the room when the body waits.
+
+        Args:
+            inquiry: what it asks.
+
+        Raises:
+            KeyReused: it asked a room of that name something else.
+        """
+        if self._abandoned:
+            raise Interrupted
+        asked = self.asked.get(inquiry.room)
+        if asked is None:
+            asked = Asked(RoomPlace(self._thread, *self.command.place, inquiry.room), inquiry)
+            asked.consultation = Consultation(asked.answer, partial(self._waits, asked))
+            self.asked[inquiry.room] = asked
+        if asked.inquiry != inquiry:
+            raise KeyReused(str(asked.place), f"room={inquiry.room}")
+        return asked.consultation
+
+    def _waits(self, asked: Asked) -> None:
+        with self._turn:
+            asked.waited = True
+            self._turn.notify_all()
+
+    # -- called by the talk --------------------------------------------------------------------------------------------
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it waits for a room that has not answered."""
+        return any(asked.waited and not asked.answer.done() for asked in self.asked.values())
+
+    @property
+    def open_rooms(self) -> list[str]:
+        """Names of the rooms that have not answered."""
+        return [name for name, asked in self.asked.items() if not asked.answer.done()]
+
+    def proceed(self, bound: Bound) -> bool:
+        """Run the body on until it ends or waits for a room; return whether it has ended.
+
+        Args:
+            bound: the body.
+        """
+        if bound.is_async:
+            if self._task is None:
+                self._task = self._loop.begin(bound.run)
+            return self._loop.until(self._task, lambda: self.blocked)
+        if self._outcome is None:
+            self._outcome = concurrent.futures.Future()
+            run = partial(contextvars.copy_context().run, self._serve, bound, self._outcome)
+            threading.Thread(target=run, name="handoff talk", daemon=True).start()
+        outcome = self._outcome
+        with self._turn:
+            self._turn.wait_for(lambda: outcome.done() or self.blocked)
+        return outcome.done()
+
+    def _serve(self, bound: Bound, outcome: concurrent.futures.Future[object]) -> None:
+        try:
+            returned = bound.run()
+        except BaseException as error:  # noqa: BLE001 - raised again where the talk asks for the outcome
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(returned)
+        with self._turn:
+            self._turn.notify_all()
+
+    def returned(self) -> object:
+        """What it returned; raises what it raised."""
+        if self._task is not None:
+            return self._task.result()
+        assert self._outcome is not None
+        return self._outcome.result()
+
+    def abandon(self, bound: Bound) -> None:
+        """End it where it waits, as a process that dies does: nothing comes of it.
+
+        Args:
+            bound: the body.
+        """
+        self._abandoned = True
+        for asked in self.asked.values():
+            if not asked.answer.done():
+                asked.answer.set_exception(Interrupted())
+        if self._task is None and self._outcome is None:
+            return
+        if self.proceed(bound):
+            ended = self._task or self._outcome
+            assert ended is not None
+            ended.exception()
