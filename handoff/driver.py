@@ -262,7 +262,7 @@ class Driver:
         state = self.journaled.state
         wanted = {command.key: command for command in todo(state)}
         for key, task in list(self._live.items()):
-            if key not in wanted and key != self._requests.answered and key[0] in {"request", "read_back"}:
+            if key not in wanted and task is not self._requests.answered and key[0] in {"request", "read_back"}:
                 self.forget(key)
                 self._requests.drop(task)
         for key, command in wanted.items():

@@ -50,8 +50,8 @@ class Requests:
         self._flow = flow
         self._backend = backend
         self._clock = clock
-        #: The latest request whose answer is there, perhaps not journaled yet.
-        self.answered: Key = ()
+        #: What carries out the latest request whose answer is there, perhaps not journaled yet.
+        self.answered: asyncio.Task[None] | None = None
         #: A request that was dropped and may still be closing.
         self._dropped: asyncio.Task[None] | None = None
         #: What the model has said so far in the latest request.
@@ -76,20 +76,29 @@ class Requests:
             purpose: which of the three.
         """
         try:
-            last = await self._reported(self._request(run, request, purpose))
-            self.answered = key
+            asked = self._request(run, request, purpose)
+            if asked is None:
+                return
+            last = self._foreign(asked) or await self._reported(asked)
+            self.answered = asyncio.current_task()
+            known = self._driver.journaled.seq
             await self._driver.feed(last)
             if self._driver.outstanding(key):
-                await self._clock.sleep(PAUSE)  # the answer settled nothing: ask again, but not at once
+                if known == self._driver.journaled.seq:
+                    await self._clock.sleep(PAUSE)  # the answer settled nothing: ask again, but not at once
                 self._driver.forget(key)
                 await self._driver.wake()
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and told_to_end():
                 raise
-            logger.exception("the backend failed on thread %s", self._driver.thread)
-            self.answered = key
-            reason = repr(error)
-            await self._driver.feed(happened.RunEnded(self._clock.now(), run, request, Status.FAILED, reason=reason))
+            self.answered = asyncio.current_task()
+            await self._failed(run, request, error)
+
+    async def _failed(self, run: int, request: int, error: BaseException) -> None:
+        """End a run whose backend raised what it should have reported."""
+        logger.error("the backend failed on thread %s", self._driver.thread, exc_info=error)
+        where = (self._clock.now(), run, request)
+        await self._driver.feed(happened.RunEnded(*where, Status.FAILED, reason=repr(error)))
 
     async def cancel(self, command: CancelRun) -> None:
         """End the run: at the server, or by closing our request.
@@ -98,7 +107,12 @@ class Requests:
             command: which run.
         """
         if not self._backend.mode.swap:
-            await self._backend.cancel(self._request(command.run, command.request, "watch"))
+            asked = self._request(command.run, command.request, "watch")
+            try:
+                if asked is not None and self._foreign(asked) is None:
+                    await self._backend.cancel(asked)
+            except Exception as error:  # noqa: BLE001 - whatever a backend raises, the run ends
+                await self._failed(command.run, command.request, error)
             return
         if self._dropped is not None:
             patience = self._driver.track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
@@ -109,30 +123,57 @@ class Requests:
         where = (self._clock.now(), command.run, command.request)
         await self._driver.feed(happened.RunEnded(*where, Status.CANCELLED, text=self._partial))
 
-    def _request(self, run: int, request: int, purpose: Purpose) -> Request:
-        state = self._driver.journaled.state
-        assert state.run is not None
-        prompt = self._driver.journaled.prompt()
-        where = (self._driver.thread, run, request, purpose)
-        return Request(*where, prompt, state.run.deadline, state.metadata, state.ref)
+    def _request(self, run: int, request: int, purpose: Purpose) -> Request | None:
+        """Return the request as the thread has it now; None if the run has gone on or is over."""
+        state, started = self._driver.journaled.state, self._driver.journaled.started
+        active = state.run
+        if active is None or started is None or (active.number, active.request) != (run, request):
+            return None
+        return Request(
+            self._driver.thread,
+            run,
+            request,
+            purpose,
+            self._driver.journaled.prompt(),
+            active.deadline,
+            state.metadata,
+            ref=state.ref,
+            assistant_id=started.assistant_id,
+            before=state.ended,
+            told=active.batches >= request,
+        )
+
+    def _foreign(self, asked: Request) -> Event | None:
+        """Return the end of a run that was begun on a backend of the other kind: this one knows nothing of it."""
+        run = self._driver.journaled.state.run
+        if run is None or run.mode.swap == self._backend.mode.swap:
+            return None
+        reason = "the run was begun on another kind of backend"
+        return happened.RunEnded(self._clock.now(), asked.run, asked.request, Status.FAILED, reason=reason)
 
     async def _reported(self, asked: Request) -> Event:
         """Carry a request out; return what its last report says."""
         self._partial = ""
-        where = (self._clock.now(), asked.run, asked.request)
         async with contextlib.aclosing(self._stream(asked)) as reports:
             async for report in reports:
                 if isinstance(report, Delta):
                     self._partial = report.text if report.anew else self._partial + report.text
                     self._driver.tell(TextDelta(asked.thread, asked.run, asked.prompt.assistant, report.text))
                 elif isinstance(report, Known):
-                    await self._driver.feed(happened.ThreadKnown(*where, report.ref))
+                    await self._driver.feed(happened.ThreadKnown(*self._where(asked), report.ref))
+                    if self._driver.journaled.state.ref != report.ref:
+                        # It is not journaled, so nothing may be put there: somebody else drives the thread.
+                        return happened.RequestDoubted(*self._where(asked), "the request is not ours any more")
                 elif isinstance(report, Accepted):
-                    await self._driver.feed(happened.RequestAccepted(*where, report.stored, report.ref))
+                    taken = (report.stored, report.ref, report.assistant_id)
+                    await self._driver.feed(happened.RequestAccepted(*self._where(asked), *taken))
                 else:
                     return self._event(asked, report)
         reason = "the backend ended the request without an answer"
-        return happened.RunEnded(*where, Status.FAILED, reason=reason)
+        return happened.RunEnded(*self._where(asked), Status.FAILED, reason=reason)
+
+    def _where(self, asked: Request) -> tuple[float, int, int]:
+        return (self._clock.now(), asked.run, asked.request)
 
     async def _stream(self, asked: Request) -> AsyncGenerator[Report, None]:
         reports = self._backend.open(asked)
@@ -144,7 +185,7 @@ class Requests:
                 await reports.aclose()
 
     def _event(self, asked: Request, report: Report) -> Event:
-        where = (self._clock.now(), asked.run, asked.request)
+        where = self._where(asked)
         match report:
             case Called():
                 batch = calls.journaled(self._flow, self._driver.journaled.state, report.calls)

@@ -194,6 +194,21 @@ COMMANDS = [
         (WatchRun(1, 1), CancelRun(1, 1)),
         id="a run is cancelled to carry its outputs over",
     ),
+    pytest.param(
+        fold(in_batch(mover(), mode=replace(COMPLETE, otherwise=("to_b",))), begun(), done(move=move())),
+        (WatchRun(1, 1), CancelRun(1, 1)),
+        id="one transition is carried where the others complete",
+    ),
+    pytest.param(
+        fold(in_batch(mover(), mode=replace(CARRY, otherwise=("to_b",))), begun(), done(move=move())),
+        (SendRequest(1, 2),),
+        id="one transition completes where the others are carried",
+    ),
+    pytest.param(
+        fold(in_batch(mover(), mode=replace(CARRY, otherwise=("to_c",))), begun(), done(move=move())),
+        (WatchRun(1, 1), CancelRun(1, 1)),
+        id="a transition is none of the others",
+    ),
 ]
 
 
@@ -253,6 +268,25 @@ def test_a_transition_outlives_the_expiry_of_its_run() -> None:
 
     assert ("b", True, Status.EXPIRED) == (state.assistant, state.wants, state.ended)
     assert ["Output", "Note"] == [type(item).__name__ for item in state.due]
+
+
+@pytest.mark.parametrize(
+    ("events", "ended"),
+    [
+        pytest.param((RunEnded(0.0, 1, 1, Status.CANCELLED),), Status.COMPLETED, id="cancelled to carry it over"),
+        pytest.param((RunEnded(0.0, 1, 1, Status.EXPIRED),), Status.EXPIRED, id="expired meanwhile"),
+        pytest.param(
+            (StopRequested(0.0, 1, "cancel"), RunEnded(0.0, 1, 1, Status.CANCELLED)),
+            Status.CANCELLED,
+            id="stopped by the user meanwhile",
+        ),
+    ],
+)
+def test_a_run_that_was_carried_over_ends_as_on_any_other_backend(events: tuple[Event, ...], ended: Status) -> None:
+    """A transition took over: the run is completed, unless something else ended it (L1)."""
+    state = fold(in_batch(mover(), mode=CARRY), begun(), done(move=move(speak="no")), *events)
+
+    assert ("b", ended) == (state.assistant, state.ended)
 
 
 def test_a_cancelled_runs_transition_starts_nobody() -> None:

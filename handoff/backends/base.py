@@ -82,6 +82,12 @@ class Request:
     #: What a report last said the server calls what it has of this thread; empty where none did. It is journaled, so it
     #: is the same after a restart; it may be another backend's, which has to be told by its spelling and left alone.
     ref: str = ""
+    #: Id of the assistant as it is declared: flow, name and a hash of what it is made of (A).
+    assistant_id: str = ""
+    #: How the run before this one ended; None before the first.
+    before: Status | None = None
+    #: For a watch: the calls this request brought are journaled, and only the end of the run is awaited.
+    told: bool = False
 
 
 # -- reports -----------------------------------------------------------------------------------------------------------
@@ -114,6 +120,8 @@ class Accepted:
     stored: int
     #: What the server calls what it has of the thread now; empty: as before. Journaled with what it stored.
     ref: str = ""
+    #: The server's own id of the run's assistant, where it keeps assistants (A).
+    assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,8 @@ class RequestAccepted:
     stored: int
     #: What the server calls what it has of the thread now; empty: as before.
     ref: str = ""
+    #: The server's own id of the run's assistant, where it keeps assistants (A).
+    assistant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -421,6 +421,8 @@ def _run_ended(state: State, event: happened.RunEnded) -> State:
     status = event.status
     if status is Status.CANCELLED and run.stop is not None:
         status = STOPPED[run.stop]
+    elif status is Status.CANCELLED and run.move is not None:
+        status = Status.COMPLETED  # cancelled to carry a transition over: no failure, as on any other backend (L1)
     return _ended(state, status, event.reason)
 
 
@@ -485,7 +487,7 @@ def _after_call(state: State) -> State:
     run = active_run(state)
     if run.move is not None and run.mode.swap:
         return _ended(state, Status.COMPLETED)
-    if run.move is not None and run.mode.carry:
+    if run.move is not None and run.mode.carries(run.move.trigger):
         return replace(state, run=replace(run, status=Status.CANCELLING))
     return replace(state, run=replace(run, status=Status.QUEUED, request=run.request + 1, unacknowledged=True))
 

@@ -36,6 +36,16 @@ class Mode:
     carry: bool = False
     #: User messages can ride with the outputs of a batch (L5).
     steer: bool = True
+    #: Names of the tools whose transitions end their run the other way: completed where `carry` is set, and reversed.
+    otherwise: tuple[str, ...] = ()
+
+    def carries(self, trigger: str) -> bool:
+        """Return whether a transition cancels its run and carries the outputs over.
+
+        Args:
+            trigger: what triggers it.
+        """
+        return self.carry != (trigger in self.otherwise)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class Status(StrEnum):
     IN_PROGRESS = "in_progress"  #: the server has acknowledged the request; the model works
     REQUIRES_ACTION = "requires_action"  #: the model asked for tools; a batch is open
     CANCELLING = "cancelling"  #: a stop is decided; the terminal status has not come yet
-    CANCELLED = "cancelled"  #: stopped by a user, or to carry a transition over
+    CANCELLED = "cancelled"  #: stopped by a user
     FAILED = "failed"  #: the backend gave up
     COMPLETED = "completed"  #: the model replied, or a transition took over
     INCOMPLETE = "incomplete"  #: the model was cut off (token limit, content filter)
