@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.models import Answer
+from handoff.sandbox.prompting import is_missed
 
 #: Key of `Prompt.options`: the tool that must be called, or "required" for any.
 FORCED: Final = "forced_tool"
@@ -131,6 +132,10 @@ def _resolved(reference: str, root: Any) -> Any:
 
 
 def _new(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """What has come since anybody spoke."""
+    """What has come since anybody spoke; since the first output of a run that was ended, if there is one.
+
+    Such a run leaves no calls behind (A14), and its messages have been acted on.
+    """
     spoken = [index for index, item in enumerate(items) if isinstance(item, Spoken)]
-    return items[spoken[-1] + 1 :] if spoken else items
+    new = items[spoken[-1] + 1 :] if spoken else items
+    return new[next((index for index, item in enumerate(new) if is_missed(item)), 0) :]

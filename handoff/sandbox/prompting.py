@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from handoff.backends.base import OfferedTool
-from handoff.core.items import Item, Note, UserMessage
+from handoff.core.items import Item, Note, NoteKind, UserMessage
 
 #: Metadata key by which a request may say which assistant it is for.
 ASSISTANT_KEY = "assistant"
 
 _INTRODUCED = re.compile(r"^You are ([A-Za-z0-9_-]+)\.$", re.MULTILINE)
-_NOTE = re.compile(r"You are \S+\. \S+ handed over to you")
+_MISSED = r"While the earlier run was ended \("
+_NOTES: Final[dict[NoteKind, re.Pattern[str]]] = {
+    "handoff": re.compile(r"You are \S+\. \S+ handed over to you"),
+    "late": re.compile(rf"Result of \S+ \(ticket \S+\), asked by |{_MISSED}"),
+    "refused": re.compile(r"\S+ \(ticket \S+\), asked by \S+, was refused by "),
+}
 
 
 def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[OfferedTool, ...], str | None]:
@@ -62,9 +67,19 @@ def said(id: str, role: str, text: str) -> Item:  # noqa: A002 - as the wire cal
         role: user, or system and developer, whose later messages are notes.
         text: what was said.
     """
-    if _NOTE.match(text):
-        return Note("handoff", text)
+    for kind, begins in _NOTES.items():
+        if begins.match(text):
+            return Note(kind, text)
     return UserMessage(id, text) if role == "user" else Note("late", text)
+
+
+def is_missed(item: Item) -> bool:
+    """Return whether an item tells of an output that missed its run.
+
+    Args:
+        item: the item.
+    """
+    return isinstance(item, Note) and re.match(_MISSED, item.text) is not None
 
 
 def assistant_named(metadata: Mapping[str, str] | None, instructions: str, otherwise: str) -> str:
