@@ -88,7 +88,7 @@ def parted(piece: Piece, assistant: str) -> tuple[str, list[tuple[Asked, Output]
 
 def returned(output: Output) -> str:
     """Return the line of text for an output whose call is not there."""
-    return f"({output.tool} returned: {_quoted(output.text)})"
+    return f"({output.tool} returned: {quoted(output.text)})"
 
 
 def forced(request: Request) -> str | None:
@@ -118,13 +118,17 @@ def arguments_of(call: Asked) -> str:
 
 def _line(assistant: str, call: Asked, output: Output | None) -> str:
     arguments = _parsed(call.arguments)
-    given = _quoted(call.arguments if arguments is None else arguments)
-    result = "" if output is None else f", which returned: {_quoted(output.text)}"
-    return f"({assistant} called {_quoted(call.tool)} with {given}{result})"
+    given = quoted(call.arguments if arguments is None else arguments)
+    result = "" if output is None else f", which returned: {quoted(output.text)}"
+    return f"({assistant} called {quoted(call.tool)} with {given}{result})"
 
 
-def _quoted(value: object) -> str:
-    """A value on one line, as data that cannot pass for words of the speaker (M3)."""
+def quoted(value: object) -> str:
+    """Return a value on one line, as data that cannot pass for words of the speaker (M3).
+
+    Args:
+        value: what JSON can hold.
+    """
     return json.dumps(value, ensure_ascii=False)
 
 

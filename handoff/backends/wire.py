@@ -220,11 +220,13 @@ class Repeats:
     Args:
         clock: the time.
         deadline: Unix time in seconds after which no attempt may begin.
+        most: how often the request may be made again; None: until the deadline.
     """
 
-    def __init__(self, clock: Clock, deadline: float) -> None:
+    def __init__(self, clock: Clock, deadline: float, most: int | None = RETRIES) -> None:
         self._clock = clock
         self._deadline = deadline
+        self._most = most
         self._made = 0
 
     @property
@@ -238,10 +240,10 @@ class Repeats:
         Args:
             failure: why it has to be.
         """
-        if not failure.passing or self._made >= RETRIES:
+        if not failure.passing or (self._most is not None and self._made >= self._most):
             return False
         # A thousand threads that were refused together must not come back together.
-        ours = min(LONGEST_WAIT, FIRST_WAIT * 2**self._made) * random.uniform(0.75, 1)  # noqa: S311 - dice, no secret
+        ours = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._made, RETRIES)) * random.uniform(0.75, 1)  # noqa: S311 - dice, no secret
         seconds = ours if failure.after is None else failure.after
         if seconds >= self.left:
             return False
