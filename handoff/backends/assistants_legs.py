@@ -151,6 +151,7 @@ class Legs:
             Failed: it is not known to be taken.
         """
         left = leg.request.deadline - self._clock.now()
+        leg.latest = {}  # what was seen before is not what comes of it
         if not self._stream:
             self._see(leg, await self._api.post(below(*path), body, left))
             yield accepted

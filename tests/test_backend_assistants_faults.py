@@ -1,0 +1,334 @@
+"""What can go wrong between the assistants backend and its server: nothing is lost, said twice, or left locked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from handoff import RunFailed
+from handoff.sandbox.world import Wire
+from tests.support.assistants_servers import KINDS, Servers, servers_of
+from tests.support.forms import World
+from tests.support.gates import Gate
+from tests.support.models import Held, Plays, call
+from tests.support.workshop import Bench, build
+
+FLOW = build()
+LOOK = 'call look {"what": "a"}'
+OPEN = 'call open_page {"page": "about"}'
+
+
+@pytest.fixture
+def world(tmp_path: Any) -> Iterator[World]:
+    """A world of one form and store: what differs between them is tested elsewhere."""
+    made = World("asyncio", "memory", tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def durable(tmp_path: Any) -> Iterator[World]:
+    """A world whose threads outlive their process."""
+    made = World("asyncio", "sql", tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture(params=["complete-stream", "carry-whole"])
+def servers(request: pytest.FixtureRequest, world: World) -> Iterator[Servers]:
+    """Streams and looking, both ways to finish."""
+    with servers_of(KINDS[request.param], world.clock) as made:
+        yield made
+
+
+@pytest.fixture
+def streams(world: World) -> Iterator[Servers]:
+    """The kind that streams."""
+    with servers_of({"timeout": 0.3}, world.clock) as made:
+        yield made
+
+
+async def another(servers: Servers, path: str, **body: str) -> None:
+    """Another program at the same server writes to the thread."""
+    async with httpx2.AsyncClient(headers={"OpenAI-Beta": "assistants=v2"}) as client:
+        (await client.post(f"{servers.url}/threads/{servers.thread.id}/runs{path}", json=body)).raise_for_status()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Return once the server is where the test wants it."""
+    while not holds():  # noqa: ASYNC110 - it runs on a thread of its own
+        await asyncio.sleep(0.01)
+
+
+PASSING = [
+    f"{fault}@{operation}"
+    for operation in ("runs.create", "runs.submit_tool_outputs", "threads.create", "assistants.create")
+    for fault in ("429", "500", "503", "drop_before", "drop_after")
+]
+
+
+@pytest.mark.parametrize(
+    "fault", [*PASSING, "500@assistants.list", "drop_before@runs.cancel", "drop_after@runs.cancel"]
+)
+async def test_a_request_that_is_refused_or_lost_loses_nothing(servers: Servers, world: World, fault: str) -> None:
+    """Whatever it hits, and whether it was done: the replies are the same, and nothing is done twice (C3, C4)."""
+    backend = servers.start(None, fault)
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        replies = [await thread.send(text) for text in ("hello", LOOK, OPEN, "bye")]
+
+    hit = 0 if (fault.endswith("cancel") and not servers.carries) else 1
+    assert hit == sum(servers.sandbox.world.faults.happened.values())
+    assert ["front", "front", "writer", "writer"] == [reply.assistant for reply in replies]
+    assert ("You said: hello", "look returned: saw a") == (replies[0].text, replies[1].text)
+    assert ["hello", LOOK, OPEN, "bye"] == servers.said()
+    assert [1, 1] == [world.bench.count("look"), world.bench.count("open_page")]
+    assert (5, 2) == (len(servers.runs), len(servers.sandbox.world.assistants))
+
+
+@pytest.mark.parametrize("operation", ["runs.retrieve", "messages.list", "runs.steps.list", "runs.list"])
+async def test_a_look_that_fails_is_repeated(world: World, operation: str) -> None:
+    """What only looks is asked again."""
+    faults = ",".join(f"{fault}@{operation}" for fault in ("500", "drop_before", "429", "drop_after"))
+    with servers_of(KINDS["complete-whole"], world.clock) as servers:
+        # A start whose answer is lost makes the backend list the runs.
+        async with world.threads(FLOW, backend=servers.start(None, faults, "drop_after@runs.create")) as threads:
+            thread = await threads.open("t")
+            replies = [await thread.send(text) for text in ("hello", LOOK)]
+
+        assert 5 == sum(servers.sandbox.world.faults.happened.values())
+        assert ["You said: hello", "look returned: saw a"] == [reply.text for reply in replies]
+
+
+async def test_a_refusal_that_no_wait_mends_fails_the_run(servers: Servers, world: World) -> None:
+    """The server's reason reaches the sender, no second attempt is made, and the message goes with the next start."""
+    backend = servers.start()
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        backend._fields["reasoning_effort"] = 7
+        with pytest.raises(RunFailed, match="400: Invalid") as failed:
+            await thread.send("one")
+        del backend._fields["reasoning_effort"]
+        reply = await thread.send("two")
+
+    assert ("failed", "You said: two") == (failed.value.status, reply.text)
+    assert ["one", "two"] == servers.said()
+
+
+async def test_a_stream_that_stalls_is_given_up_and_the_run_is_not(streams: Servers, world: World) -> None:
+    """Silence on the stream: the run is polled, and its words are told whole (A12)."""
+    async with world.threads(FLOW, backend=streams.start(None, "stall@runs.create")) as threads:
+        reply = await (await threads.open("t")).send("hello")
+
+    assert ("You said: hello", ["completed"]) == (reply.text, [run.status for run in streams.runs])
+
+
+@pytest.mark.parametrize("fault", ["expire@runs.create", "failed@runs.create"])
+async def test_a_run_that_ends_otherwise_is_a_typed_failure(servers: Servers, world: World, fault: str) -> None:
+    """The sender gets the status and the reason, and the next message is answered (L7, A9)."""
+    async with world.threads(FLOW, backend=servers.start(None, fault)) as threads:
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed) as failed:
+            await thread.send("one")
+        reply = await thread.send("two")
+
+    assert fault.startswith(failed.value.status[:6])
+    assert ("You said: two", ["one", "two"]) == (reply.text, servers.said())
+
+
+async def test_a_run_that_expires_while_its_calls_run_settles_them(servers: Servers, world: World) -> None:
+    """What was running becomes a ticket, and the thread goes on before its body ends (A9, B6)."""
+    world.bench = Bench("look")
+    async with world.threads(FLOW, backend=servers.start(expire=1.0)) as threads:
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed, match="expired"):
+            await thread.send(LOOK)
+        reply = await thread.send("two")
+        tickets = [ticket.call.tool for ticket in thread.tickets]
+
+    assert ["look"] == tickets
+    assert "You said: two" == reply.text
+    assert [LOOK, "two"] == servers.said()
+
+
+async def test_a_run_that_is_stuck_is_cancelled_at_our_deadline(servers: Servers, world: World) -> None:
+    """Our own deadline ends it, though the server would let it run on (C1)."""
+    async with world.threads(FLOW, backend=servers.start(None, "stuck@runs.create")) as threads:
+        thread = await threads.open("t")
+        sender = asyncio.create_task(thread.send("one"))
+        await until(lambda: thread.status == "in_progress")
+        await world.advance(threads, 600)
+        with pytest.raises(RunFailed, match="expired"):
+            await sender
+        reply = await thread.send("two")
+
+    assert "You said: two" == reply.text
+    assert ["cancelled", "completed"] == [run.status for run in servers.runs]
+
+
+async def test_a_cancel_that_loses_the_race_is_a_success(servers: Servers, world: World) -> None:
+    """The run completes while it is being cancelled: its words are kept, and the sender has its reply (A2, C1)."""
+    gate = Gate()
+    model = Plays(Held(gate, "Done already.", said=""), "fine")
+    async with world.threads(FLOW, backend=servers.start(model, "cancel_race@runs.cancel")) as threads:
+        thread = await threads.open("t")
+        sender = asyncio.create_task(thread.send("one"))
+        await gate.reached()
+        cancel = asyncio.create_task(thread.cancel())
+        await until(lambda: servers.runs[0].status == "cancelling")
+        gate.open()
+        await cancel
+        first = await sender
+        second = await thread.send("two")
+
+    assert ["Done already.", "fine"] == [first.text, second.text]
+    assert ["completed", "completed"] == [run.status for run in servers.runs]
+
+
+async def test_a_cancel_waits_while_the_server_is_cancelling(servers: Servers, world: World) -> None:
+    """The thread unlocks at the terminal status and not before, so the next start meets no lock (C1)."""
+    gate = Gate()
+    model = Plays(Held(gate, "never"), "fine")
+    async with world.threads(FLOW, backend=servers.start(model, "cancelling=0.3")) as threads:
+        thread = await threads.open("t")
+        sender = asyncio.create_task(thread.send("one"))
+        await gate.reached()
+        reply = await thread.send("two", while_running="interrupt")
+        with pytest.raises(RunFailed, match="cancelled"):
+            await sender
+        gate.open()
+
+    assert ("fine", ["cancelled", "completed"]) == (reply.text, [run.status for run in servers.runs])
+
+
+async def test_a_server_that_never_ends_a_cancelled_run_does_not_keep_the_thread(
+    servers: Servers, world: World
+) -> None:
+    """Some seconds after its deadline the run is given up by a typed failure (C1)."""
+    gate = Gate()
+    async with world.threads(FLOW, backend=servers.start(Plays(Held(gate, "never")), "cancelling=1000")) as threads:
+        thread = await threads.open("t")
+        sender = asyncio.create_task(thread.send("one"))
+        await gate.reached()
+        await world.advance(threads, 600)
+        await until(lambda: servers.runs[0].status == "cancelling")
+        await world.advance(threads, 11)
+        with pytest.raises(RunFailed, match="not ended the run in time"):
+            await sender
+        status = thread.status
+        gate.open()
+
+    assert "rest" == status
+
+
+async def test_a_run_that_is_not_ours_is_cancelled_before_a_start(servers: Servers, world: World) -> None:
+    """Another program left a run on the thread: it is ended, and ours starts (C5)."""
+    gate = Gate()
+    model = Plays("hi", Held(gate, "never"), "fine")
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        await another(servers, "", assistant_id=servers.runs[0].assistant_id)
+        await gate.reached()
+        reply = await thread.send("two")
+        gate.open()
+
+    assert ("fine", ["completed", "cancelled", "completed"]) == (reply.text, [run.status for run in servers.runs])
+
+
+async def test_a_run_that_somebody_else_cancels_ends_the_turn(servers: Servers, world: World) -> None:
+    """The sender gets a typed failure, and the thread goes on."""
+    gate = Gate()
+    model = Plays(Held(gate, "never"), "fine")
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
+        thread = await threads.open("t")
+        sender = asyncio.create_task(thread.send("one"))
+        await gate.reached()
+        await another(servers, f"/{servers.runs[0].id}/cancel")
+        with pytest.raises(RunFailed, match="cancelled"):
+            await sender
+        gate.open()
+        reply = await thread.send("two")
+
+    assert "fine" == reply.text
+
+
+async def test_a_thread_the_server_lost_is_made_again(servers: Servers, world: World) -> None:
+    """It is made anew from our journal, with what was said and done (T2)."""
+    model = Plays("hi", call("look", what="a"), "Saw it.", "fine")
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        await thread.send("two")
+        servers.sandbox.world.threads.clear()
+        reply = await thread.send("three")
+
+    texts = [one.content[0]["text"]["value"] for one in servers.thread.messages()]
+    line = '(front called "look" with {"what": "a"}, which returned: "saw a")'
+    assert ("fine", ["one", "hi", "two", line, "Saw it.", "three", "fine"]) == (reply.text, texts)
+
+
+async def test_an_assistant_the_server_lost_is_registered_again(servers: Servers, world: World) -> None:
+    """The start is refused, the assistant registered, and the start made again."""
+    async with world.threads(FLOW, backend=servers.start()) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        servers.sandbox.world.assistants.clear()
+        reply = await thread.send("two")
+
+    assert ("You said: two", ["one", "two"]) == (reply.text, servers.said())
+
+
+async def test_a_start_whose_fate_nobody_learned_is_not_said_twice(world: World, durable: World) -> None:
+    """The run fails in doubt and its process ends; the next start finds its message on the thread (C4, L7)."""
+    rates = "drop_after@runs.create," + ",".join(f"500@runs.list#{nth}" for nth in range(1, 60))
+    with servers_of(KINDS["complete-whole"], durable.clock) as servers:
+        async with durable.threads(FLOW, backend=servers.start(None, rates)) as threads:
+            thread = await threads.open("t")
+            sender = asyncio.create_task(thread.send("one"))
+            await until(lambda: servers.sandbox.world.faults.happened["500"] > 0)
+            await durable.advance(threads, 620)
+            with pytest.raises(RunFailed, match=r"expired|failed"):
+                await sender
+        for planned in servers.sandbox.world.faults._script:
+            planned.left = 0
+        async with durable.threads(FLOW, backend=servers.again()) as threads:
+            reply = await (await threads.open("t")).send("two")
+
+        assert ("You said: two", ["one", "two"]) == (reply.text, servers.said())
+
+
+async def test_a_server_that_is_gone_is_a_typed_failure(servers: Servers, world: World) -> None:
+    """After some attempts the turn ends, and the message is not lost."""
+    servers.start()
+    gone = servers.again()
+    gone._connection._base_url = "http://127.0.0.1:9/v1"
+    async with world.threads(FLOW, backend=gone) as threads:
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed, match="ConnectError"):
+            await thread.send("one")
+        due = [getattr(item, "text", "") for item in thread.state.due]
+
+    assert ["one"] == due
+    assert 10 == len(servers.clock.slept)
+
+
+async def test_no_key_is_ever_told(servers: Servers, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that repeats what it was sent gets nothing into errors, journal or log."""
+    caplog.set_level(logging.DEBUG, "handoff")
+    servers.start(token="sk-right-key-of-the-server")  # noqa: S106 - of no real server
+    backend = servers.again(api_key="sk-wrong-key-of-mine")
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed) as failed:
+            await thread.send("one")
+        journal: list[Wire] = [dict(record.data) for record in threads.store.journal("t")]
+
+    texts = [str(failed.value), str(journal), *(record.getMessage() for record in caplog.records)]
+    assert "401" in failed.value.reason
+    assert not [text for text in texts if "sk-" in text]
