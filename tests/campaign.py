@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import logging
 import os
 import platform
 import random
@@ -15,18 +16,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from tests.crash.moments import Kind
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "proof.md"
 WORKERS = 2
 #: Events of a random walk: all of them, and those with one seed.
 WALKED, STRIDE = 10**7, 10**5
+#: Conversations under mixed faults.
+CONVERSATIONS = 1_000
 #: As many files as a sample would make would wear a disk; SIGKILL does not ask of disks.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - directories are made in it
 
@@ -130,7 +138,7 @@ def core_walk(minutes: float, seed: int) -> Found:
     return Found(counts, failures)
 
 
-def kills(scenario: str) -> Callable[[float, int], Found]:
+def kills(scenario: str, kinds: Sequence[Kind] = ("commit", "body", "model")) -> Callable[[float, int], Found]:
     """Return the proof that kills a process at every point of a scenario."""
 
     def run(minutes: float, seed: int) -> Found:
@@ -138,13 +146,25 @@ def kills(scenario: str) -> Callable[[float, int], Found]:
 
         del minutes
         with tempfile.TemporaryDirectory(prefix="handoff-campaign-", dir=MEMORY) as directory:
-            counts = prove(scenario, Path(directory), again=100, seed=seed)
+            counts = prove(scenario, Path(directory), kinds=kinds, again=100, seed=seed)
         failures = list(counts.failures)
         failures += [f"points of kind {kind} were not counted" for kind in counts.beyond]
         if counts.seen != counts.killed:
             failures.append(f"of {counts.seen} points, {counts.killed} were killed at")
         shown = {f"{kind} points": number for kind, number in counts.killed.items()}
         return Found({**shown, "killed twice": counts.killed_again}, failures)
+
+    return run
+
+
+def kills_on_a_server(scenario: str) -> Callable[[float, int], Found]:
+    """Return the same for a scenario whose runs a server keeps, in a process of its own."""
+
+    def run(minutes: float, seed: int) -> Found:
+        from tests.crash.served import server
+
+        with server():
+            return kills(scenario, ("commit", "body"))(minutes, seed)
 
     return run
 
@@ -165,6 +185,31 @@ def kills_at_random(minutes: float, seed: int) -> Found:
             failures += found.failures
         counts["rounds"] += 1
     return Found(counts, failures)
+
+
+def conversations_on_assistants(minutes: float, seed: int) -> Found:
+    """Play one seed after another on the assistants backend, until the time is over or there were a thousand."""
+    until = time.monotonic() + minutes * 60
+    counts = Counter[str]()
+    failures: list[str] = []
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+        for first in range(seed, seed + CONVERSATIONS, WORKERS):
+            if time.monotonic() >= until or failures:
+                break
+            seeds = range(first, min(first + WORKERS, seed + CONVERSATIONS))
+            for one, (counted, problems) in zip(seeds, pool.map(_conversation, seeds), strict=True):
+                counts.update(counted)
+                failures += [f"seed {one}: {problem}" for problem in problems]
+    return Found(counts, failures)
+
+
+def _conversation(seed: int) -> tuple[Counter[str], list[str]]:
+    from tests.support.mixed_faults import played
+
+    logging.disable()  # what goes wrong on purpose
+    with tempfile.TemporaryDirectory(prefix="handoff-campaign-", dir=MEMORY) as directory:
+        found = played(seed, Path(directory))
+    return found.counts, found.problems
 
 
 def hostile_input(minutes: float, seed: int) -> Found:
@@ -243,6 +288,16 @@ PROOFS: tuple[Proof, ...] = (
         "SIGKILL: the shop", "the same for a flow with parallel, probed, idempotent and approved calls", kills("shop")
     ),
     Proof(
+        "SIGKILL: assistants, complete",
+        "the same for the site editor on an assistants server, whose thread comes out the same and unlocked",
+        kills_on_a_server("site on assistants, complete"),
+    ),
+    Proof(
+        "SIGKILL: assistants, carry",
+        "the same where transitions are carried over and runs polled",
+        kills_on_a_server("site on assistants, carry"),
+    ),
+    Proof(
         "hostile input",
         "malformed calls and naughty strings end every run in a terminal status and touch nothing",
         hostile_input,
@@ -254,6 +309,12 @@ PROOFS: tuple[Proof, ...] = (
     Proof("sandbox: fuzzing", "no generated request makes the sandbox answer what OpenAI's document forbids", fuzzing),
     Proof(
         "core: random walk", "far beyond the size that can be searched, no invariant breaks", core_walk, endless=True
+    ),
+    Proof(
+        "assistants: mixed faults",
+        "no message is lost, said twice or out of order, no body runs twice and no thread stays locked, whatever fails",
+        conversations_on_assistants,
+        endless=True,
     ),
     Proof("SIGKILL: twice, at random", "nor with one seed after another", kills_at_random, endless=True),
 )

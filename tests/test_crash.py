@@ -23,6 +23,8 @@ from tests.crash.life import begin
 from tests.crash.moments import Moments
 from tests.crash.outcome import Outcome, differences, outcome_of, without_detour
 from tests.crash.proof import prove, wrong_effects
+from tests.crash.scenarios import SERVED
+from tests.crash.served import server
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is neither fork nor SIGKILL")
 
@@ -89,6 +91,17 @@ def test_a_kill_beside_another_process_changes_nothing(name: str, ground: Path) 
     counts = prove(name, ground, sample=0, beside=4, seed=SEED)
 
     assert [] == counts.failures, f"seed {SEED}"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", list(SERVED))
+def test_a_kill_while_a_server_keeps_the_run_changes_nothing(name: str, ground: Path) -> None:
+    """Killed anywhere, the thread comes out the same, and so does the server's, where no run is left alive."""
+    with server():
+        counts = prove(name, ground, kinds=("commit", "body"), sample=2, seed=SEED)
+
+    assert [] == counts.failures, f"seed {SEED}"
+    assert 2 == sum(counts.killed.values())
 
 
 # -- what a person settles ---------------------------------------------------------------------------------------------

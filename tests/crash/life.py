@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from handoff import Deps, Flow, Model, SqlStore, Thread, Threads
+from handoff.backends.base import Backend
 from handoff.backends.embedded import Embedded
 from tests.crash.moments import Moments
 
@@ -37,6 +38,8 @@ class Life:
     messages: Mapping[str, str]
     deps: Deps | None = None
     model: Model | None = None
+    #: Makes the backend, where that is not the model in this process.
+    backend: Callable[[], Backend] | None = None
     #: What was replied, by idempotency key: (assistant, text) of all that was said.
     replies: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _threads: Threads[Any] | None = None
@@ -60,10 +63,15 @@ class Life:
         Args:
             converse: what the user and other people do.
         """
-        assert self.model is not None
+        backend: Backend
+        if self.backend is None:
+            assert self.model is not None
+            backend = Embedded(self.model)
+        else:
+            backend = self.backend()
         store = SqlStore(self.directory / STORE)
         store.hooks.append(self.moments.commit)
-        async with Threads(self.flow, deps=self.deps, backend=Embedded(self.model), store=store) as self._threads:
+        async with Threads(self.flow, deps=self.deps, backend=backend, store=store) as self._threads:
             await self._threads.recover()
             await converse(self, await self._thread())
         report = {"moments": self.moments.seen, "replies": self.replies}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -20,10 +20,11 @@ from handoff.core import receive
 from handoff.core.batch import open_batch
 from handoff.core.codec import load
 from handoff.core.events import Recovered
-from handoff.core.items import Item, Note, Output, UserMessage
+from handoff.core.items import Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Call, Progress, State
 from handoff.core.texts import tell
 from handoff.core.transcript import stored_by
+from handoff.history import folded
 from handoff.store import LedgerRow, TicketRow
 from tests.crash.effects import Effects
 from tests.crash.life import STORE, THREAD
@@ -77,10 +78,12 @@ def outcome_of(directory: Path, files: str | None = None) -> Outcome:
                     unknown |= lost | _begun_for_tickets(state)
             state, _ = receive(state, event)
         assert state is not None
+        ledger = store.ledger(THREAD)
+        names = {row.call: f"call_{number}" for number, row in enumerate(ledger, 1)}
         return Outcome(
-            state,
-            (*transcript, *state.due),
-            tuple(store.ledger(THREAD)),
+            replace(state, ref=""),
+            tuple(_named(item, names) for item in (*transcript, *state.due)),
+            tuple(replace(row, call=names[row.call]) for row in ledger),
             tuple(store.tickets(THREAD)),
             Effects(directory / "effects").count(),
             _files(directory / files) if files else {},
@@ -90,6 +93,30 @@ def outcome_of(directory: Path, files: str | None = None) -> Outcome:
         )
     finally:
         store.close()
+
+
+def read_state(directory: Path) -> State:
+    """Return the fold of a thread's journal.
+
+    Args:
+        directory: where the process kept its files.
+    """
+    store = SqlStore(directory / STORE)
+    try:
+        state = folded(store.journal(THREAD))
+    finally:
+        store.close()
+    assert state is not None
+    return state
+
+
+def _named(item: Item, names: Mapping[str, str]) -> Item:
+    """The item with its calls numbered as they were asked for: a server names them as it likes."""
+    if isinstance(item, Output):
+        return replace(item, call=names[item.call])
+    if isinstance(item, Spoken):
+        return replace(item, calls=tuple(replace(call, id=names[call.id]) for call in item.calls))
+    return item
 
 
 def _begun_in_batch(state: State) -> set[CallKey]:

@@ -22,8 +22,8 @@ from typing import Any
 from handoff import Flow
 from tests.crash.life import REPORT
 from tests.crash.moments import KINDS, Kind, Point
-from tests.crash.outcome import Outcome, differences, outcome_of
-from tests.crash.scenarios import SCENARIOS, Scenario
+from tests.crash.outcome import Outcome, differences, outcome_of, read_state
+from tests.crash.scenarios import ALL, Scenario
 from tests.crash.server import Server
 
 
@@ -93,7 +93,7 @@ def prove(
         idle: SimpleQueue[Server] = SimpleQueue()
         for _ in range(workers):
             idle.put(servers.enter_context(Server()))
-        trials = _Trials(SCENARIOS[name], directory, idle)
+        trials = _Trials(ALL[name], directory, idle)
         points = trials.wanted.points(kinds)
         chosen = points if sample is None else chance.sample(points, min(sample, len(points)))
         lives: list[tuple[Point, float | None]] = [(point, None) for point in chosen]
@@ -164,7 +164,7 @@ class _Trials:
         where = self._words(first)
         code = self._live(home, first)
         if code == -signal.SIGKILL and second is not None:
-            again = self._point_of_recovery(home, second)
+            again = self._point_of_recovery(home, first, second)
             where += f", again at {again} of the recovery"
             code = self._live(home, again)
         result = _Result(code == -signal.SIGKILL)
@@ -213,8 +213,13 @@ class _Trials:
         finally:
             self._idle.put(server)
 
-    def _point_of_recovery(self, home: Path, share: float) -> Point:
+    def _point_of_recovery(self, home: Path, first: Point, share: float) -> Point:
         """Let a copy of the thread recover, to learn how many commit points that takes, and choose one of them."""
+        if self._scenario.at_server is not None:
+            # What a server has cannot be copied: the next commits are there in any case, if so many are left at all.
+            commits = len(self.wanted.moments["commit"])
+            left = commits - first.number if first.kind == "commit" else 1
+            return Point("commit", 1 + int(share * max(1, min(left, 12))))
         rehearsal = home.with_name(f"{home.name}-rehearsal")
         shutil.copytree(home, rehearsal)
         code = self._live(rehearsal)
@@ -238,6 +243,8 @@ class _Trials:
         result.settled = bool(outcome.unknown)
         result.detour = bool(outcome.lost)
         wrong = differences(self.wanted.outcome, outcome, self._scenario.waits)
+        if self._scenario.at_server is not None:
+            wrong += self._scenario.at_server(read_state(home))
         return wrong + wrong_effects(self._scenario.flow, self.wanted.outcome, outcome)
 
 

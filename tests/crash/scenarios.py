@@ -9,7 +9,8 @@ from typing import Any
 
 from flows.site_editor import flow as site_editor
 from handoff import Flow
-from tests.crash import shop, site
+from handoff.core.state import State
+from tests.crash import served, shop, site
 from tests.crash.life import Conversation, Life
 from tests.crash.moments import Moments
 
@@ -32,9 +33,19 @@ class Scenario:
     files: str | None = None
     #: Tells whether an item is the model's word that it waits for a ticket.
     waits: Callable[[object], bool] = lambda _item: False
+    #: Looks at what the server has of the thread, and returns what is wrong there, one sentence each.
+    at_server: Callable[[State], list[str]] | None = None
 
 
 SCENARIOS = {
     "site": Scenario("site", site_editor, site.prepare, site.life, site.converse, files=site.SITE),
     "shop": Scenario("shop", shop.flow, shop.prepare, shop.life, shop.converse, waits=shop.waits),
 }
+#: The same on a server, which is another process: it goes on while ours is dead.
+SERVED = {
+    name: Scenario(
+        name, site_editor, site.prepare, life, site.converse, files=site.SITE, at_server=served.wrong_at_server
+    )
+    for name, life in served.LIVES.items()
+}
+ALL = {**SCENARIOS, **SERVED}

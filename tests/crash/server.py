@@ -19,7 +19,7 @@ from typing import Self
 
 from tests.crash.life import begin
 from tests.crash.moments import Moments, Point
-from tests.crash.scenarios import SCENARIOS
+from tests.crash.scenarios import ALL
 
 ROOT = Path(__file__).parents[2]
 #: Seconds a life may take. One that hangs is ended by SIGALRM then.
@@ -59,7 +59,7 @@ class Server:
 
 def serve() -> None:
     """Fork a life for each order, one after the other."""
-    for scenario in SCENARIOS.values():
+    for scenario in ALL.values():
         scenario.flow.freeze()
     gc.freeze()  # so that a child's collector does not copy all of its parent's memory
     for line in sys.stdin:
@@ -75,7 +75,7 @@ def serve() -> None:
 def _live(name: str, directory: Path, fatal: Point | None) -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a life prints is no exit code
     signal.alarm(PATIENCE)
-    scenario = SCENARIOS[name]
+    scenario = ALL[name]
     try:
         begin(scenario.life(directory, Moments(fatal)), scenario.converse)
     except BaseException:  # noqa: BLE001 - whatever it is, the parent's code must not go on in the child
