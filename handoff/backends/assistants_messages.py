@@ -162,7 +162,7 @@ def run_metadata(request: Request) -> dict[str, str]:
     Args:
         request: a start.
     """
-    return {**run_key(request), **mirrored(request, PAIRS - 2)}
+    return {**run_key(request), **mirrored(request, PAIRS - 1)}
 
 
 def run_key(request: Request) -> dict[str, str]:
