@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from handoff.backends.assistants_api import AssistantsApi, Failed
+from handoff.backends.assistants_api import AssistantsApi, Failed, GivenUp
 from handoff.backends.assistants_legs import PATIENCE, Legs
 from handoff.backends.assistants_messages import (
     ITEM,
@@ -121,7 +121,7 @@ class Assistants:
                 async with aclosing(self._reports(leg)) as reports:
                     async for report in reports:
                         yield report
-            except Failed as failed:
+            except (Failed, GivenUp) as failed:
                 expired = self._clock.now() >= request.deadline
                 yield Ended(Status.EXPIRED if expired else Status.FAILED, reason=failed.failure.reason)
 

@@ -60,6 +60,18 @@ class Failed(Exception):
         return self.status == _TOO_MANY and self.failure.passing
 
 
+class GivenUp(Exception):
+    """A run that the server has taken is not followed any more: whatever it comes to, nothing of it is made again.
+
+    Attributes:
+        failure: why.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
 class AssistantsApi:
     """A server that speaks Assistants v2.
 

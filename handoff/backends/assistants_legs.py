@@ -14,7 +14,7 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from handoff.backends.assistants_api import AssistantsApi, Failed, Wire, below
+from handoff.backends.assistants_api import AssistantsApi, Failed, GivenUp, Wire, below
 from handoff.backends.assistants_messages import outputs_of, run_key, thread_of
 from handoff.backends.assistants_run import (
     CANCELLABLE,
@@ -149,26 +149,35 @@ class Legs:
 
         Raises:
             Failed: it is not known to be taken.
+            GivenUp: it was taken, and the server does not answer any more, or the calls cannot be answered.
         """
-        left = leg.request.deadline - self._clock.now()
         leg.latest = {}  # what was seen before is not what comes of it
-        if not self._stream:
+        if self._stream:
+            async with aclosing(self._streamed(leg, path, body, accepted)) as reports:
+                async for report in reports:
+                    yield report
+        else:
+            left = leg.request.deadline - self._clock.now()
             self._see(leg, await self._api.post(below(*path), body, left))
             yield accepted
-        else:
-            taken = False
-            async with aclosing(self._api.stream(below(*path), body, left)) as events:
-                while not (taken and (leg.over or leg.waits)):
-                    try:
-                        event = await self._next(leg, events)
-                        said = "" if event is None else leg.take(event, self._secrets())
-                    except Failed as failed:
-                        if not taken:
-                            raise
-                        logger.info("thread %s: its run is polled (%s)", leg.request.thread, failed)
-                        break
-                    if event is None:
-                        break
+        try:
+            whole = self._stream and (leg.over or leg.waits)
+            async with aclosing(self.finished(leg, text=leg.text) if whole else self.polled(leg)) as reports:
+                async for report in reports:
+                    yield report
+        except Failed as failed:
+            raise GivenUp(failed.failure) from failed
+
+    async def _streamed(
+        self, leg: Leg, path: tuple[str, ...], body: Wire, accepted: Accepted
+    ) -> AsyncGenerator[Report, None]:
+        """Make the request and tell what is said, until the run waits or is over, or the stream is."""
+        taken = False
+        left = leg.request.deadline - self._clock.now()
+        async with aclosing(self._api.stream(below(*path), body, left)) as events:
+            try:
+                while (event := await self._next(leg, events)) is not None:
+                    said = leg.take(event, self._secrets())
                     if not taken and leg.run:
                         self._see(leg, leg.latest)
                         taken = True
@@ -176,19 +185,16 @@ class Legs:
                     if said:
                         leg.told += said
                         yield Delta(said)
-                if taken and (leg.over or leg.waits):
-                    await _rest(events)
-            if not taken:
-                raise Failed(Failure("the stream broke off", passing=True))
-            if leg.over or leg.waits:
-                async with aclosing(self.finished(leg, text=leg.text)) as reports:
-                    async for report in reports:
-                        yield report
-                return
-            leg.latest = {}
-        async with aclosing(self.polled(leg)) as reports:
-            async for report in reports:
-                yield report
+                    if taken and (leg.over or leg.waits):
+                        await _rest(events)
+                        return
+            except Failed as failed:
+                if not taken:
+                    raise
+                logger.info("thread %s: its run is polled (%s)", leg.request.thread, failed)
+        if not taken:
+            raise Failed(Failure("the stream broke off", passing=True))
+        leg.latest = {}  # its end is to be looked for
 
     async def watched(self, leg: Leg) -> AsyncGenerator[Report, None]:
         """Report what a run that was taken brings; once its calls are journaled, only its end.
