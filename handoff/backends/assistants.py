@@ -49,6 +49,8 @@ Finish: TypeAlias = Literal["complete", "carry"]
 """How a transition ends its run: its outputs are submitted and it completes, or it is cancelled and they are carried
 over as messages (H4)."""
 
+#: Seconds a close waits for metadata that is being mirrored.
+MIRRORING = 2.0
 _OTHERS = "*"
 
 
@@ -135,9 +137,11 @@ class Assistants:
 
     async def close(self) -> None:
         """Close the client, if it is ours. A second call does nothing."""
-        for task in self._mirroring:
-            task.cancel()
-        await asyncio.gather(*self._mirroring, return_exceptions=True)
+        if self._mirroring:
+            _, late = await asyncio.wait(self._mirroring, timeout=MIRRORING)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._connection.close()
 
     def _reports(self, leg: Leg) -> AsyncGenerator[Report, None]:

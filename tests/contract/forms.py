@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from handoff.backends.base import Backend
+from handoff.backends.assistants import Assistants
+from handoff.backends.base import Backend, View
 from handoff.backends.chat import Chat
 from handoff.backends.embedded import Embedded
 from handoff.backends.responses import Responses
@@ -38,6 +39,8 @@ class Form:
     handoff_calls: int = 2
     #: An assistant sees what its view says; else the server shows it all of the thread (T).
     views: bool = True
+    #: Views the server cannot keep: a run for such an assistant is refused before anything is sent.
+    refuses: tuple[View, ...] = ()
     #: Calls of other assistants come to the model as lines of text; else as the calls they were (T2).
     retells: bool = True
     #: Speakers are told by name; else by their words alone.
@@ -68,6 +71,28 @@ FORMS: tuple[Form, ...] = (
     Form("chat", Chat, asks="chat.completions.create"),
     Form("chained", Responses, retells=False, asks="responses.create", mirrors=True),
     Form("own", Responses, {"history": "own"}, asks="responses.create", names=False),
+    Form(
+        "complete",
+        Assistants,
+        swaps=False,
+        steers=False,
+        handoff_calls=3,
+        refuses=("own",),
+        retells=False,
+        asks="runs.create",
+        mirrors=True,
+    ),
+    Form(
+        "carry",
+        Assistants,
+        {"finish": "carry"},
+        refuses=("own",),
+        swaps=False,
+        steers=False,
+        retells=False,
+        asks="runs.create",
+        mirrors=True,
+    ),
 )
 
 

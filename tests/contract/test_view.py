@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handoff import Flow, Metadata
+from handoff import Flow, Metadata, RunFailed
 from handoff.backends.base import View
 from handoff.core.items import Spoken
 from tests.contract.backdrop import Backdrop, HandsOver, heard, told
@@ -66,6 +66,12 @@ async def test_a_view_cuts_what_is_shown_and_nothing_else(
     )
     async with backdrop.threads(build(view)) as threads:
         thread = await threads.open("t")
+        if view in backdrop.form.refuses:
+            await thread.send("first")
+            with pytest.raises(RunFailed, match=f"view='{view}'"):
+                await thread.send("second")
+            assert [] == backdrop.prompts_of("guest")
+            return
         for message in MESSAGES:
             await thread.send(message)
         shown = backdrop.prompts_of("guest")[-1].items

@@ -140,7 +140,8 @@ class _Conversation:
 
     async def _bye(self, thread: Thread[Any]) -> None:
         reply = await thread.send("bye")
-        self._claim(reply.text == "You said: bye", lambda: f"the last message was answered {reply.text!r}")
+        said = [text for _, text in reply.messages]
+        self._claim("You said: bye" in said, lambda: f"the last message was answered {said!r}")
 
     def _claim(self, holds: bool, problem: Callable[[], str]) -> None:
         if not holds:
