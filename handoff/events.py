@@ -248,7 +248,7 @@ def moves(before: State, event: happened.Event, after: State) -> Iterator[tuple[
         yield event.move, event.output if event.move.speak == "output" else None
     elif before.run is not None and after.run is None:
         committed = before.run.move
-        move, output = (committed, None) if committed is not None else _won(before, event, after)
+        move, output = (committed, before.run.reply) if committed is not None else _won(before, event, after)
         if move is not None:
             yield move, output
 
@@ -264,7 +264,6 @@ def _won(before: State, event: happened.Event, after: State) -> tuple[Move | Non
         if isinstance(event, happened.CallDone) and entry.call.id == event.call and not entry.settled:
             move = event.move
         if move is not None:
-            shown = move.speak == "output" or (move.dest == "end" and move.speak == "yes")
             output = _answered(after)[run.number, run.batch.number, entry.call.id].text
-            return move, output if shown else None
+            return move, output if move.replies else None
     return None, None

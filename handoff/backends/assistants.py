@@ -30,7 +30,7 @@ from handoff.backends.assistants_messages import (
     unable,
 )
 from handoff.backends.assistants_registry import Registry
-from handoff.backends.assistants_run import Leg, active, has_key
+from handoff.backends.assistants_run import Leg, active, has_key, passing, reason_of
 from handoff.backends.base import Absent, Accepted, Ended, Known, Report, Request
 from handoff.backends.connection import Connection
 from handoff.backends.wire import RETRIES, Failure, Repeats, mapping
@@ -119,10 +119,24 @@ class Assistants:
         """
         leg = Leg(request, thread_of(request))
         with self._legs.following(leg):
+            again = Repeats(self._clock, request.deadline)
+            following = self._reports(leg)
             try:
-                async with aclosing(self._reports(leg)) as reports:
-                    async for report in reports:
-                        yield report
+                while True:
+                    ended: Report | None = None
+                    async with aclosing(following) as reports:
+                        async for report in reports:
+                            ended = report
+                            if not self._passes(leg, report):
+                                yield report
+                    if ended is None or not self._passes(leg, ended):
+                        return
+                    if not await again.wait(Failure(reason_of(leg.latest, []), passing=True)):
+                        yield ended
+                        return
+                    leg.forget()
+                    leg.void, leg.told = bool(leg.told), ""
+                    following = self._start(leg, again=True)
             except (Failed, GivenUp) as failed:
                 expired = self._clock.now() >= request.deadline
                 yield Ended(Status.EXPIRED if expired else Status.FAILED, reason=failed.failure.reason)
@@ -154,8 +168,18 @@ class Assistants:
 
     # -- a start -------------------------------------------------------------------------------------------------------
 
-    async def _start(self, leg: Leg) -> AsyncGenerator[Report, None]:
-        """Start a run with all that is due and our key, in one request; end whatever stands in its way (C5)."""
+    def _passes(self, leg: Leg, report: Report) -> bool:
+        """Whether the server's run failed of what passes: another one takes its place, and ours goes on (C3)."""
+        wanted = not leg.request.told and not leg.hurried.is_set() and leg.request.purpose != "read_back"
+        return wanted and isinstance(report, Ended) and leg.over and passing(leg.latest)
+
+    async def _start(self, leg: Leg, *, again: bool = False) -> AsyncGenerator[Report, None]:
+        """Start a run with all that is due and our key, in one request; end whatever stands in its way (C5).
+
+        Args:
+            leg: the leg.
+            again: a run of ours has failed: what was due is on the thread.
+        """
         request = leg.request
         problem = unable(request)
         if problem:
@@ -166,7 +190,7 @@ class Assistants:
         if fresh:
             leg.thread = await self._new_thread(request, repeats)
             yield Known(f"{SPELLED}{leg.thread}")
-        stored = 0 if fresh else await self._stored(leg, repeats)
+        stored = len(request.prompt.due) if again else 0 if fresh else await self._stored(leg, repeats)
         for _ in range(RETRIES):
             assistant = await self._registry.id_of(request, repeats)
             accepted = Accepted(len(request.prompt.due), assistant_id=assistant)
@@ -199,7 +223,7 @@ class Assistants:
                 yield Known(f"{SPELLED}{leg.thread}")
                 continue
             ours = next((run for run in runs if has_key(run, self._legs.key(request))), None)
-            if ours is not None:
+            if ours is not None and not passing(ours):
                 leg.see(ours)
                 yield accepted
                 async with aclosing(self._legs.polled(leg)) as reports:

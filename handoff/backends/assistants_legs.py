@@ -184,7 +184,8 @@ class Legs:
                         yield accepted
                     if said:
                         leg.told += said
-                        yield Delta(said)
+                        yield Delta(said, anew=leg.void)
+                        leg.void = False
                     if taken and (leg.over or leg.waits):
                         await _rest(events)
                         return
@@ -251,7 +252,7 @@ class Legs:
             text = await self._said(leg)
             rest = text.removeprefix(leg.told)
             if rest and not request.told:
-                yield Delta(rest, anew=bool(leg.told) and rest == text)
+                yield Delta(rest, anew=leg.void or (bool(leg.told) and rest == text))
         if leg.waits:
             calls = waiting(run)
             ids = {call.id for call in calls}
@@ -374,16 +375,14 @@ class Legs:
         path, repeats = below("threads", leg.thread, "messages"), self._repeats(leg)
         messages = self._api.pages(path, repeats, run_id=leg.run, order="asc")
         texts = {str(one.get("id")): said_in(one) async for one in messages if one.get("run_id") == leg.run}
-        answered = leg.request.request - 1
-        if texts and answered:
-            before: set[str] = set()
-            async for step in self._api.pages(self._path(leg, "steps"), repeats, order="asc"):
-                if called(step):
-                    answered -= 1
-                before.add(written(step))
-                if answered == 0:
-                    break
-            texts = {id_: text for id_, text in texts.items() if id_ not in before}
+        if texts and (leg.request.request > 1 or leg.request.told):
+            ours: set[str] = set()
+            async for step in self._api.pages(self._path(leg, "steps"), repeats, order="desc"):
+                calls = called(step)
+                if calls and (leg.request.told or all(calls.values())):
+                    break  # what was said up to here is journaled
+                ours.add(written(step))
+            texts = {id_: text for id_, text in texts.items() if id_ in ours}
         return "\n".join(filter(None, texts.values()))
 
     def _path(self, leg: Leg, *parts: str) -> str:

@@ -15,6 +15,8 @@ from handoff.core.status import ACTIVE, TERMINAL, Status
 REQUIRES_ACTION = str(Status.REQUIRES_ACTION)
 #: Statuses in which a run can be cancelled.
 CANCELLABLE = frozenset({str(Status.QUEUED), str(Status.IN_PROGRESS), REQUIRES_ACTION})
+#: Codes of failures that pass.
+PASSING = frozenset({"server_error", "rate_limit_exceeded"})
 #: Why an answer ends before its time.
 CUT = {
     "max_completion_tokens": "the answer was cut off at its longest length",
@@ -41,6 +43,8 @@ class Leg:
     patience: asyncio.Timeout | None = None
     #: What was told as deltas so far.
     told: str = ""
+    #: What was told before is void.
+    void: bool = False
     _texts: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -62,6 +66,11 @@ class Leg:
     def text(self) -> str:
         """What was said, as far as the stream has told."""
         return "\n".join(filter(None, self._texts.values()))
+
+    def forget(self) -> None:
+        """The run came to nothing, and another one takes its place: what it said is void."""
+        self.latest, self.run = {}, ""
+        self._texts.clear()
 
     def see(self, run: Wire) -> None:
         """Take note of the run.
@@ -170,6 +179,16 @@ def reason_of(run: Wire, secrets: list[str]) -> str:
         return CUT.get(reason, told(f"the answer is incomplete: {reason}", secrets))
     error = mapping(run.get("last_error"))
     return told(str(error.get("message") or error.get("code") or ""), secrets)
+
+
+def passing(run: Wire) -> bool:
+    """Return whether a run failed of something that may be over when it is tried again (C3).
+
+    Args:
+        run: a run that is over.
+    """
+    error = mapping(run.get("last_error"))
+    return run.get("status") == Status.FAILED and str(error.get("code")) in PASSING
 
 
 def usage_of(run: Wire, *, told_before: bool) -> Usage:

@@ -183,7 +183,9 @@ def close_batch(state: State) -> State:
     counters = state.counters
     if any(entry.ran and not entry.call.dests for entry in batch.entries):
         counters = replace(counters, visited=frozenset())
-    move = winner(batch)
+    won = next((entry for entry in batch.entries if entry.move is not None), None)
+    move = None if won is None else won.move
+    reply = won.output if won is not None and move is not None and move.replies else None
     if move is not None:
         counters = counted(
             counters, metadata, transition=move.transition, dest=move.dest, times=move.times, renewed=renewed(batch)
@@ -194,5 +196,5 @@ def close_batch(state: State) -> State:
         due=with_outputs(state.due, outputs),
         tickets=tickets,
         counters=counters,
-        run=replace(run, batch=None, move=run.move or move),
+        run=replace(run, batch=None, move=run.move or move, reply=reply if run.reply is None else run.reply),
     )

@@ -67,6 +67,11 @@ class Move:
     #: How often it may be taken between two user messages; None: as often as the limits allow.
     times: int | None = None
 
+    @property
+    def replies(self) -> bool:
+        """Whether the output of its call is the reply, since nobody else speaks."""
+        return self.speak == "output" or (self.dest == END and self.speak == "yes")
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -162,6 +167,8 @@ class Run:
     batches: int = 0
     #: The transition its settled batch committed (H3).
     move: Move | None = None
+    #: The output of the call that won it, where that is the reply: it is told when the run has ended.
+    reply: str | None = None
     #: Why it is to stop, if it is.
     stop: StopCause | None = None
 

@@ -37,6 +37,8 @@ class Form:
     steers: bool = True
     #: Model calls a handoff by a tool of the domain takes, until the next assistant has spoken (H4).
     handoff_calls: int = 2
+    #: The server keeps the run: it goes on while nobody listens, and after a restart.
+    keeps: bool = False
     #: An assistant sees what its view says; else the server shows it all of the thread (T).
     views: bool = True
     #: Views the server cannot keep: a run for such an assistant is refused before anything is sent.
@@ -75,6 +77,7 @@ FORMS: tuple[Form, ...] = (
         "complete",
         Assistants,
         swaps=False,
+        keeps=True,
         steers=False,
         handoff_calls=3,
         refuses=("own",),
@@ -88,8 +91,8 @@ FORMS: tuple[Form, ...] = (
         {"finish": "carry"},
         refuses=("own",),
         swaps=False,
+        keeps=True,
         steers=False,
-        retells=False,
         asks="runs.create",
         mirrors=True,
     ),

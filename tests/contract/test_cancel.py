@@ -122,8 +122,12 @@ async def test_a_failure_that_passes_is_mended_within_the_run(served: Backdrop, 
 
 
 async def test_an_answer_that_never_comes_is_asked_for_again(served: Backdrop) -> None:
-    """After `timeout` seconds without a byte, be it a stream gone silent or a run that is stuck (C3)."""
-    served.faults = Faults([Scripted("stall" if served.stream else "stuck", served.form.asks, 1)])
+    """After `timeout` seconds without a byte, be it a stream gone silent or a run that is stuck (C3).
+
+    A run that a server keeps is looked at instead: what never comes there is the word that it was taken.
+    """
+    silence = "drop_after" if served.form.keeps else "stuck"
+    served.faults = Faults([Scripted("stall" if served.stream else silence, served.form.asks, 1)])
     served.plays("one two three", "again", steady=True)
     served.timeout = 0.3
     async with served.threads() as threads:

@@ -141,7 +141,7 @@ async def test_a_committed_handoff_survives_the_failure_of_who_is_to_speak(backd
 async def test_a_committed_handoff_survives_a_cancel(backdrop: Backdrop) -> None:
     """The swap happens, nobody speaks until a message waits, and the call that ran on keeps its ticket (H3, L6)."""
     backdrop.holds("dig")
-    backdrop.plays(HandsOver([call("open_page", page="about"), call("dig", what="gold")]), "open", "gold!")
+    backdrop.plays([call("open_page", page="about"), call("dig", what="gold")], "open", "gold!")
     async with backdrop.threads() as threads:
         thread = await threads.open("t")
         async for event in thread.stream("about and gold"):

@@ -25,7 +25,7 @@ async def test_a_conversation_goes_on_after_a_restart_between_turns(backdrop: Ba
 
 
 async def test_an_answer_that_was_under_way_is_made_again(backdrop: Backdrop) -> None:
-    """The process ends while the model speaks; the next one asks again, and the message is answered once (C4)."""
+    """The process ends while the model speaks; the next one asks again or waits, and the answer comes once (C4)."""
     gate = Gate()
     backdrop.plays("hello", Held(gate, "never", said="I was"), "here", "still here")
     async with backdrop.threads(durable=True) as threads:
@@ -35,10 +35,15 @@ async def test_an_answer_that_was_under_way_is_made_again(backdrop: Backdrop) ->
         await gate.reached()
     async with backdrop.threads(durable=True) as threads:
         thread = await threads.open("t")
+        if backdrop.form.keeps:
+            gate.open()  # it goes on there
         reply = await thread.send("two", key="second")
         await thread.send("three")
 
-    assert ("here", ["one", "two", "three"]) == (reply.text, heard(backdrop.last(), "one", "two", "three"))
+    assert ("I wasnever" if backdrop.form.keeps else "here", ["one", "two", "three"]) == (
+        reply.text,
+        heard(backdrop.last(), "one", "two", "three"),
+    )
     assert [] == backdrop.troubles(thread)
 
 
@@ -51,9 +56,12 @@ async def test_outputs_that_were_on_their_way_are_told_once(backdrop: Backdrop) 
         await gate.reached()
     async with backdrop.threads(durable=True) as threads:
         thread = await threads.open("t")
+        if backdrop.form.keeps:
+            gate.open()
         reply = await thread.send("about", key="first")
 
-    assert ("writer", "open", 1) == (reply.assistant, reply.text, backdrop.bench.count("open_page"))
+    said = "never" if backdrop.form.keeps else "open"
+    assert ("writer", said, 1) == (reply.assistant, reply.text, backdrop.bench.count("open_page"))
     assert (1, 1, ["about"]) == (
         told(backdrop.last(), "saw a"),
         told(backdrop.last(), "about is open"),
