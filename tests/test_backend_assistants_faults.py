@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from handoff import RunFailed
+from handoff.sandbox import Faults
 from handoff.sandbox.world import Wire
 from tests.support.assistants_servers import KINDS, Servers, servers_of
 from tests.support.forms import World
@@ -128,17 +129,43 @@ async def test_a_stream_that_stalls_is_given_up_and_the_run_is_not(streams: Serv
     assert ("You said: hello", ["completed"]) == (reply.text, [run.status for run in streams.runs])
 
 
-@pytest.mark.parametrize("fault", ["expire@runs.create", "failed@runs.create"])
-async def test_a_run_that_ends_otherwise_is_a_typed_failure(servers: Servers, world: World, fault: str) -> None:
-    """The sender gets the status and the reason, and the next message is answered (L7, A9)."""
-    async with world.threads(FLOW, backend=servers.start(None, fault)) as threads:
+@pytest.mark.parametrize(
+    ("rates", "status", "attempts"),
+    [
+        pytest.param({"expire": 1.0}, "expired", 1, id="expired"),
+        pytest.param({"failed": 1.0}, "failed", 11, id="failed again and again"),
+    ],
+)
+async def test_a_run_that_ends_otherwise_is_a_typed_failure(
+    servers: Servers, world: World, rates: dict[str, float], status: str, attempts: int
+) -> None:
+    """The sender gets the status, and the next message is answered (L7, A9)."""
+    async with world.threads(FLOW, backend=servers.start(faults=Faults(rates=rates))) as threads:
         thread = await threads.open("t")
         with pytest.raises(RunFailed) as failed:
             await thread.send("one")
+        made = len(servers.runs)
+        servers.sandbox.world.faults = Faults()
         reply = await thread.send("two")
 
-    assert fault.startswith(failed.value.status[:6])
+    assert (status, attempts) == (failed.value.status, made)
     assert ("You said: two", ["one", "two"]) == (reply.text, servers.said())
+
+
+@pytest.mark.parametrize("operation", ["runs.create", "runs.submit_tool_outputs"])
+async def test_a_run_the_server_fails_is_followed_by_another_one(
+    servers: Servers, world: World, operation: str
+) -> None:
+    """Our run goes on in it; what was said and answered is on the thread, and no body runs again (C3)."""
+    model = Plays(call("look", what="a"), "Saw it.", call("look", what="b"), "Saw that.")
+    async with world.threads(FLOW, backend=servers.start(model, f"failed@{operation}")) as threads:
+        thread = await threads.open("t")
+        replies = [await thread.send(text) for text in ("one", "two")]
+        runs = thread.state.runs
+
+    assert (["Saw it.", "Saw that."], 2) == ([reply.text for reply in replies], runs)
+    assert ["failed", "completed", "completed"] == [run.status for run in servers.runs]
+    assert (["one", "two"], 2) == (servers.said(), world.bench.count("look"))
 
 
 async def test_a_run_that_expires_while_its_calls_run_settles_them(servers: Servers, world: World) -> None:

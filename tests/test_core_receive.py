@@ -27,7 +27,7 @@ from handoff.core.events import (
     TimerPassed,
 )
 from handoff.core.items import Asked, Note, Output, Spoken, UserMessage
-from handoff.core.state import END, Phase
+from handoff.core.state import END, Move, Phase
 from handoff.core.status import Status
 from handoff.errors import IllegalEvent
 from handoff.limits import Limits
@@ -287,6 +287,22 @@ def test_a_run_that_was_carried_over_ends_as_on_any_other_backend(events: tuple[
     state = fold(in_batch(mover(), mode=CARRY), begun(), done(move=move(speak="no")), *events)
 
     assert ("b", ended) == (state.assistant, state.ended)
+
+
+@pytest.mark.parametrize(
+    ("move_", "reply"),
+    [
+        pytest.param(move(speak="output"), "out", id="the output speaks"),
+        pytest.param(move(), None, id="the next assistant speaks"),
+        pytest.param(move(speak="no"), None, id="nobody speaks"),
+    ],
+)
+def test_a_run_remembers_the_output_that_is_the_reply(move_: Move, reply: str | None) -> None:
+    """It is told when the run has ended, by which time the server may have the output."""
+    state = fold(in_batch(mover(), mode=COMPLETE), begun(), done(move=move_), accepted(1, request=2))
+
+    assert state.run is not None
+    assert ((), reply) == (state.due, state.run.reply)
 
 
 def test_a_cancelled_runs_transition_starts_nobody() -> None:
