@@ -33,7 +33,7 @@ from handoff.backends.assistants_registry import Registry
 from handoff.backends.assistants_run import Leg, active, has_key, passing, reason_of
 from handoff.backends.base import Absent, Accepted, Ended, Known, Report, Request
 from handoff.backends.connection import Connection
-from handoff.backends.wire import RETRIES, Failure, Repeats, mapping
+from handoff.backends.wire import RETRIES, Failure, Repeats, listed, mapping
 from handoff.clock import Clock, SystemClock
 from handoff.core.items import Spoken
 from handoff.core.state import Mode
@@ -270,8 +270,7 @@ class Assistants:
             if failed.missing:
                 return 0  # the start finds out that the thread is gone
             raise
-        data = page.get("data")
-        there = {mapping(mapping(one).get("metadata")).get(ITEM) for one in data} if isinstance(data, list) else set()
+        there = {str(mapping(mapping(one).get("metadata")).get(ITEM)) for one in listed(page.get("data"))}
         return max((index + 1 for index, key in enumerate(keys) if key and key in there), default=0)
 
     async def _start_read_back(self, leg: Leg) -> AsyncGenerator[Report, None]:
@@ -363,8 +362,8 @@ class Assistants:
             logger.info("the metadata of thread %s is not mirrored: %s", thread, failed)
 
 
-def _mode(finish: object) -> Mode:
-    named: Mapping[str, object] = finish if isinstance(finish, Mapping) else {_OTHERS: finish}
+def _mode(finish: Finish | Mapping[str, Finish]) -> Mode:
+    named: Mapping[str, Finish] = finish if isinstance(finish, Mapping) else {_OTHERS: finish}
     for how in named.values():
         if how not in ("complete", "carry"):
             raise ConfigurationError(f"finish={how!r}: give 'complete' or 'carry', or one of them by name of a tool")

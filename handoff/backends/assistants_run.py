@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from handoff.backends.assistants_api import Failed, Wire
 from handoff.backends.base import Request
@@ -36,7 +37,7 @@ class Leg:
     #: The server's id of the run; empty until it is known.
     run: str = ""
     #: The run as it was last seen.
-    latest: Wire = field(default_factory=dict)
+    latest: Wire = field(default_factory=dict[str, Any])
     #: Set when the run is to be cancelled: its end is looked for more often.
     hurried: asyncio.Event = field(default_factory=asyncio.Event)
     #: How long the stream may be silent, while it is read.

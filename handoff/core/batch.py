@@ -169,6 +169,11 @@ def settled(state: State) -> bool:
     return all(entry.settled for entry in open_batch(state).entries)
 
 
+def _reply(batch: Batch) -> str | None:
+    """The output that is the reply, if the batch won a transition that says so."""
+    return next((entry.output for entry in batch.entries if entry.move is not None and entry.move.replies), None)
+
+
 def close_batch(state: State) -> State:
     """Settle the batch: outputs become due, patches metadata, the winner's transition is committed (B6)."""
     run, batch = active_run(state), open_batch(state)
@@ -183,9 +188,7 @@ def close_batch(state: State) -> State:
     counters = state.counters
     if any(entry.ran and not entry.call.dests for entry in batch.entries):
         counters = replace(counters, visited=frozenset())
-    won = next((entry for entry in batch.entries if entry.move is not None), None)
-    move = None if won is None else won.move
-    reply = won.output if won is not None and move is not None and move.replies else None
+    move = winner(batch)
     if move is not None:
         counters = counted(
             counters, metadata, transition=move.transition, dest=move.dest, times=move.times, renewed=renewed(batch)
@@ -196,5 +199,5 @@ def close_batch(state: State) -> State:
         due=with_outputs(state.due, outputs),
         tickets=tickets,
         counters=counters,
-        run=replace(run, batch=None, move=run.move or move, reply=reply if run.reply is None else run.reply),
+        run=replace(run, batch=None, move=run.move or move, reply=_reply(batch) if run.move is None else run.reply),
     )
