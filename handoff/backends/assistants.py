@@ -24,6 +24,7 @@ from handoff.backends.assistants_messages import (
     mirrored,
     outputs_of,
     run_fields,
+    run_key,
     run_metadata,
     seed_of,
     thread_of,
@@ -117,25 +118,27 @@ class Assistants:
         Args:
             request: what to do.
         """
-        leg = Leg(request, thread_of(request))
+        leg = Leg(request, thread_of(request), taken=request.purpose == "watch")
         with self._legs.following(leg):
             again = Repeats(self._clock, request.deadline)
             following = self._reports(leg)
             try:
                 while True:
-                    ended: Report | None = None
+                    passed: Report | None = None
                     async with aclosing(following) as reports:
                         async for report in reports:
-                            ended = report
-                            if not self._passes(leg, report):
+                            leg.note(report)
+                            if leg.passes(report):
+                                passed = report
+                            else:
                                 yield report
-                    if ended is None or not self._passes(leg, ended):
+                    if passed is None:
                         return
-                    if not await again.wait(Failure(reason_of(leg.latest, []), passing=True)):
-                        yield ended
+                    # The server's run failed of what passes: another one takes its place, and ours goes on (C3).
+                    if not await again.wait(Failure(reason_of(leg.latest, []), passing=True)) or leg.hurried.is_set():
+                        yield passed
                         return
                     leg.forget()
-                    leg.void, leg.told = bool(leg.told), ""
                     following = self._start(leg, again=True)
             except (Failed, GivenUp) as failed:
                 expired = self._clock.now() >= request.deadline
@@ -167,11 +170,6 @@ class Assistants:
         return self._start_read_back(leg) if request.request == 1 else self._submit_read_back(leg)
 
     # -- a start -------------------------------------------------------------------------------------------------------
-
-    def _passes(self, leg: Leg, report: Report) -> bool:
-        """Whether the server's run failed of what passes: another one takes its place, and ours goes on (C3)."""
-        wanted = not leg.request.told and not leg.hurried.is_set() and leg.request.purpose != "read_back"
-        return wanted and isinstance(report, Ended) and leg.over and passing(leg.latest)
 
     async def _start(self, leg: Leg, *, again: bool = False) -> AsyncGenerator[Report, None]:
         """Start a run with all that is due and our key, in one request; end whatever stands in its way (C5).
@@ -207,6 +205,8 @@ class Assistants:
                     async for report in reports:
                         if report is accepted:
                             self._mirror(leg)
+                            if leg.hurried.is_set():  # the cancel was for a run that had failed meanwhile
+                                await self._legs.cancel(request)
                         yield report
             except Failed as failed:
                 refusal = failed
@@ -222,7 +222,7 @@ class Assistants:
                 fresh, stored = True, 0
                 yield Known(f"{SPELLED}{leg.thread}")
                 continue
-            ours = next((run for run in runs if has_key(run, self._legs.key(request))), None)
+            ours = next((run for run in runs if has_key(run, run_key(request))), None)
             if ours is not None and not passing(ours):
                 leg.see(ours)
                 yield accepted
@@ -277,7 +277,7 @@ class Assistants:
         """Find out by our key whether a start arrived (C4)."""
         request = leg.request
         if leg.thread and await self._legs.find(leg):
-            if leg.over:
+            if leg.over and not passing(leg.latest):
                 async with aclosing(self._legs.finished(leg, len(request.prompt.due))) as reports:
                     async for report in reports:
                         yield report

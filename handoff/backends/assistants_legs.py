@@ -107,14 +107,6 @@ class Legs:
             self._kept.popitem(last=False)
         return found
 
-    def key(self, request: Request) -> Wire:
-        """Return our key for a run.
-
-        Args:
-            request: any request of the run.
-        """
-        return run_key(request)
-
     @contextmanager
     def following(self, leg: Leg) -> Generator[None]:
         """Let a cancel reach a leg while the block lasts.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handoff.backends.assistants_api import Failed, Wire
-from handoff.backends.base import Request
+from handoff.backends.base import Accepted, Ended, Report, Request
 from handoff.backends.wire import Failure, listed, mapping, told, whole
 from handoff.core.events import Usage
 from handoff.core.items import Asked
@@ -46,6 +46,8 @@ class Leg:
     told: str = ""
     #: What was told before is void.
     void: bool = False
+    #: The server has what the request carried.
+    taken: bool = False
     _texts: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -71,7 +73,25 @@ class Leg:
     def forget(self) -> None:
         """The run came to nothing, and another one takes its place: what it said is void."""
         self.latest, self.run = {}, ""
+        self.void, self.told = self.void or bool(self.told), ""
         self._texts.clear()
+
+    def note(self, report: Report) -> None:
+        """Take note of what is reported: whether the server has what the request carried.
+
+        Args:
+            report: the report.
+        """
+        self.taken = self.taken or isinstance(report, Accepted) or (isinstance(report, Ended) and report.stored > 0)
+
+    def passes(self, report: Report) -> bool:
+        """Return whether a report is the end of a run that may be followed by another one.
+
+        Args:
+            report: the report.
+        """
+        wanted = self.taken and not self.request.told and not self.hurried.is_set()
+        return wanted and isinstance(report, Ended) and passing(self.latest)
 
     def see(self, run: Wire) -> None:
         """Take note of the run.
