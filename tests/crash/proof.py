@@ -171,9 +171,8 @@ class _Trials:
         if not result.killed:
             return self._concluded(home, where, result, [f"the process to die ended with exit code {code}"])
         wrong = self._finish(home, result)
-        replies = self._replies(home)
-        if not wrong and replies != self.wanted.replies and not result.detour:
-            wrong = [f"replies: expected {self.wanted.replies}, got {replies}"]
+        if not wrong and not result.detour and self._replies(home) != self.wanted.replies:
+            wrong = [f"replies: expected {self.wanted.replies}, got {self._replies(home)}"]
         return self._concluded(home, where, result, wrong)
 
     def run_beside(self, number: int, point: Point, pool: ThreadPoolExecutor) -> _Result:
