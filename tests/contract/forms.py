@@ -44,6 +44,8 @@ class Form:
     names: bool = True
     #: The operation that asks the model, as the sandbox's faults name it; empty where there is no server.
     asks: str = ""
+    #: An answer that is under way outlives our process, and is taken up again.
+    lasts: bool = False
     #: The server keeps the thread's metadata beside what it holds (M6).
     mirrors: bool = False
 
@@ -67,6 +69,17 @@ FORMS: tuple[Form, ...] = (
     Form("embedded", retells=False, views=False),
     Form("chat", Chat, asks="chat.completions.create"),
     Form("chained", Responses, retells=False, asks="responses.create", mirrors=True),
+    Form(
+        "background", Responses, {"background": True}, retells=False, asks="responses.create", lasts=True, mirrors=True
+    ),
+    Form(
+        "conversation",
+        Responses,
+        {"history": "conversation"},
+        retells=False,
+        asks="responses.create",
+        mirrors=True,
+    ),
     Form("own", Responses, {"history": "own"}, asks="responses.create", names=False),
 )
 
