@@ -106,7 +106,7 @@ async def test_an_open_call_is_closed_in_the_chain(servers: Servers, world: Worl
 
     asked, *others = model.prompts[1].items[1:-1]
     assert isinstance(asked, Spoken)
-    if servers.options["history"] == "own":
+    if servers.options.get("history") == "own":
         line = '(front called "open_page" with {"page": "about"}, which returned: "about is open")'
         assert (line, (), []) == (asked.text, asked.calls, others)
     else:

@@ -108,7 +108,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             timeout=timeout,
             clock=clock,
         )
-        self._kind = KINDS[history]
+        self._kind: Kind | None = KINDS[history]
         self._background = background
         self._encoder = Encoder(items_of)
         #: Conversations that are known to hold what their link says, and nothing else.
@@ -166,9 +166,9 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         fields = self._common if "model" in request.prompt.options else {**self._common, "model": self.model}
         run, reasoning = self._reasoning.get(request.thread, (request.run, {}))
         known = Link.read(request.ref)
-        link = None
-        if self._kind is not None and request.prompt.view == "all":
-            link = known if known is not None and known.kind == self._kind else Link(self._kind)
+        link, kind = None, self._kind
+        if kind is not None and request.prompt.view == "all":
+            link = known if known is not None and known.kind == kind else Link(kind)
         question = ResponsesQuestion(
             request,
             self._encoder,
@@ -220,13 +220,17 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         self, client: AsyncOpenAI, question: ResponsesQuestion, answer: ResponsesAnswer, repeats: Repeats
     ) -> AsyncGenerator[str | Known | Accepted, None]:
         """Begin the response in the background, unless it was begun before, and follow it to its end."""
+
+        def abandon(opening: asyncio.Future[Any]) -> None:
+            self._abandon(work, opening)
+
         work = Background(
             client,
             answer,
             clock=self._clock,
             options=self._options,
             failure=lambda error: self._failure(client, error),
-            abandon=lambda opening: self._abandon(work, opening),
+            abandon=abandon,
             stream=self._stream,
             running=question.running,
         )
@@ -269,7 +273,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
 
     def _made(self, question: ResponsesQuestion, running: str) -> str:
         """What the server has beside the response it is making now: the same as before."""
-        link = question.link or Link.read(question.request.ref) or Link(self._kind or "response")
+        kind: Kind = self._kind or "response"
+        link = question.link or Link.read(question.request.ref) or Link(kind)
         return replace(link, running=running).ref()
 
     def _answered(
