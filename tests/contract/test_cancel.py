@@ -107,7 +107,7 @@ async def test_a_run_past_its_deadline_expires(backdrop: Backdrop) -> None:
     assert (["one", "two"], []) == (heard(backdrop.last(), "one", "two"), backdrop.troubles(thread))
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "503", "drop_before", "drop_after", "failed"])
+@pytest.mark.parametrize("fault", ["429", "500", "drop_before", "drop_after", "failed"])
 @pytest.mark.parametrize("nth", [1, 2, 3])
 async def test_a_failure_that_passes_is_mended_within_the_run(served: Backdrop, fault: str, nth: int) -> None:
     """At any request of a handoff: one reply, no message and no output twice, no body twice (C3, C4)."""
