@@ -176,3 +176,15 @@ async def test_an_answer_outlives_the_process_that_asked(place: Place, world: Wo
 
     expected = ["one", "two"] if gone else ["one", "hello", "two"]
     assert ("again", expected) == (reply.text, [item.text for item in model.prompts[-1].items])
+
+
+async def test_a_response_nobody_will_follow_any_more_is_cancelled(world: World) -> None:
+    """Looked at until the deadline and still not over: the run ends, and the server works no more for it (C5)."""
+    gate = Gate()
+    with ExitStack() as stack:
+        place = Place(stack, stream=False)
+        async with world.threads(FLOW, backend=place.start(Plays(Held(gate, "never")))) as threads:
+            with pytest.raises(RunFailed, match="expired"):
+                await (await threads.open("t")).send("one")
+
+        assert ["cancelled"] == place.statuses()

@@ -252,6 +252,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
                 # One that has begun goes on though the line broke: it is followed, not made again.
                 if phase not in phases or not known or failure is None or not failure.passing:
                     self._running.pop(thread, None)
+                    if known and not isinstance(error, Refused):
+                        await self._cancelled(work.running)  # nobody will follow it any more
                     raise
         self._running.pop(thread, None)
 
@@ -260,7 +262,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
 
         async def end() -> None:
             with contextlib.suppress(Exception):  # it was refused, or never arrived
-                events = await opening
+                async with asyncio.timeout(CANCELLING):
+                    events = await opening
                 if events is not None:
                     await events.rest.aclose()
                     await events.response.aclose()
