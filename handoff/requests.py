@@ -106,20 +106,25 @@ class Requests:
         Args:
             command: which run.
         """
+        asked = self._request(command.run, command.request, "watch")
         if not self._backend.mode.swap:
-            asked = self._request(command.run, command.request, "watch")
             try:
                 if asked is not None and self._foreign(asked) is None:
                     await self._backend.cancel(asked)
             except Exception as error:  # noqa: BLE001 - whatever a backend raises, the run ends
                 await self._failed(command.run, command.request, error)
             return
-        if self._dropped is not None:
-            patience = self._driver.track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
-            try:
+        patience = self._driver.track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
+        try:
+            if self._dropped is not None:
                 await asyncio.wait({self._dropped, patience}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                patience.cancel()
+            if asked is not None and self._foreign(asked) is None:
+                cancelling = self._driver.track(asyncio.ensure_future(self._backend.cancel(asked)))
+                await asyncio.wait({cancelling, patience}, return_when=asyncio.FIRST_COMPLETED)
+                if cancelling.done() and not cancelling.cancelled() and cancelling.exception() is not None:
+                    logger.error("the run could not be cancelled at the server", exc_info=cancelling.exception())
+        finally:
+            patience.cancel()
         where = (self._clock.now(), command.run, command.request)
         await self._driver.feed(happened.RunEnded(*where, Status.CANCELLED, text=self._partial))
 

@@ -18,6 +18,7 @@ from handoff.backends.base import Absent, Called, Delta, Ended, OfferedTool, Pro
 from handoff.backends.chat import Chat
 from handoff.backends.chat_answer import ChatAnswer
 from handoff.backends.responses_answer import ResponsesAnswer
+from handoff.backends.server import NOT_OURS
 from handoff.backends.wire import RETRIES, Refused, Unreadable, failure_of
 from handoff.clock import SystemClock
 from handoff.core.events import Usage
@@ -578,13 +579,19 @@ async def test_a_cancelled_request_hangs_up() -> None:
         await chat.close()
 
 
-@pytest.mark.parametrize("purpose", ["watch", "read_back"])
-async def test_what_was_asked_before_a_crash_is_not_there(purpose: Any) -> None:
-    """The server remembers nothing, so a request is made again; nothing is sent to find that out."""
+@pytest.mark.parametrize(
+    ("purpose", "report"),
+    [
+        pytest.param("read_back", Absent(), id="read back"),
+        pytest.param("watch", Ended(Status.FAILED, reason=NOT_OURS), id="watched"),
+    ],
+)
+async def test_what_was_asked_before_a_crash_is_not_there(purpose: Any, report: Any) -> None:
+    """The server remembers nothing: a request is made again, and one that another backend had acknowledged is over."""
     asked = asked_for()
     request = Request(asked.thread, asked.run, asked.request, purpose, asked.prompt, asked.deadline)
 
-    assert ([Absent()], 0) == ((found := await reports(request=request))[0], len(found[1].bodies))
+    assert ([report], 0) == ((found := await reports(request=request))[0], len(found[1].bodies))
 
 
 async def test_secrets_are_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:

@@ -52,6 +52,10 @@ class Servers:
     params=[
         pytest.param({"history": "chain"}, id="chain-stream"),
         pytest.param({"history": "chain", "stream": False}, id="chain-whole"),
+        pytest.param({"history": "conversation"}, id="conversation-stream"),
+        pytest.param({"history": "conversation", "stream": False}, id="conversation-whole"),
+        pytest.param({"background": True}, id="background-stream"),
+        pytest.param({"history": "conversation", "background": True, "stream": False}, id="background-conversation"),
         pytest.param({"history": "own"}, id="own-stream"),
         pytest.param({"history": "own", "stream": False}, id="own-whole"),
     ]
@@ -102,7 +106,7 @@ async def test_an_open_call_is_closed_in_the_chain(servers: Servers, world: Worl
 
     asked, *others = model.prompts[1].items[1:-1]
     assert isinstance(asked, Spoken)
-    if servers.options["history"] == "own":
+    if servers.options.get("history") == "own":
         line = '(front called "open_page" with {"page": "about"}, which returned: "about is open")'
         assert (line, (), []) == (asked.text, asked.calls, others)
     else:
@@ -215,7 +219,7 @@ async def test_a_steered_message_joins_behind_the_outputs(servers: Servers, worl
 
 
 async def test_a_thread_goes_on_after_a_restart(servers: Servers, durable: World) -> None:
-    """A new process has no link: it sends the transcript once, and the server sees the same thread."""
+    """A new process finds what the server has by what was journaled, and the server sees the same thread."""
     model = Plays(call("look", what="a"), "nice", "and on")
     async with durable.threads(FLOW, backend=servers.start(model)) as threads:
         await (await threads.open("t")).send("one")

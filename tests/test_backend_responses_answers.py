@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ MORE = UserMessage("m2", "more")
 LOOK = Asked("call_a", "look", "{}")
 SEEN = Output(1, 1, "call_a", "look", "nice")
 ONE = Usage(model_calls=1)
+#: What is journaled of a first response.
+REF = "response resp_1 2 - -"
 
 
 def said(text: str) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def asked_for(*due: Item, transcript: tuple[Item, ...] = (), run: int = 1, numbe
 async def talked(
     *turns: tuple[Request, bytes | list[bytes]], **options: Any
 ) -> tuple[list[list[Report]], Script, Waits]:
-    """What one backend reports, request by request, and what it sent."""
+    """What one backend reports, request by request, and what it sent; each request is told what was last journaled."""
     replies = [reply for _, given in turns for reply in (given if isinstance(given, list) else [given])]
     clock = Waits(1000.0)
     found: list[list[Report]] = []
@@ -61,8 +64,10 @@ async def talked(
         backend = Responses(
             "tiny", base_url=script.base_url, api_key="any", clock=clock, **{"stream": False, **options}
         )
+        ref = ""
         for request, _ in turns:
-            found.append([report async for report in backend.open(request)])
+            found.append([report async for report in backend.open(replace(request, ref=ref or request.ref))])
+            ref = getattr(found[-1][-1], "ref", "") or ref
         await backend.close()
     return found, script, clock
 
@@ -76,7 +81,9 @@ async def test_a_streamed_reply_is_told_in_pieces() -> None:
     reply = streamed("hel", "lo", last=made(said("hello"), usage=usage))
     found, script, _ = await talked((asked_for(HI), reply), stream=True)
 
-    assert [[Delta("hel"), Delta("lo"), Ended(Status.COMPLETED, "hello", stored=1, usage=Usage(9, 8, 2, 1))]] == found
+    assert [
+        [Delta("hel"), Delta("lo"), Ended(Status.COMPLETED, "hello", stored=1, usage=Usage(9, 8, 2, 1), ref=REF)]
+    ] == found
     assert script.bodies[0]["stream"] is True
 
 
@@ -87,7 +94,7 @@ async def test_calls_are_reported_with_what_was_said_beside_them(stream: bool) -
     reply = streamed("so", last=last) if stream else response(last)
     found, _, _ = await talked((asked_for(HI), reply), stream=stream)
 
-    assert Called((LOOK, Asked("call_b", "open", '{"w":1}')), "so", 1, ONE) == found[0][-1]
+    assert Called((LOOK, Asked("call_b", "open", '{"w":1}')), "so", 1, ONE, REF) == found[0][-1]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,10 @@ async def test_a_refusal_is_a_reply_that_says_so() -> None:
     )
     found, _, _ = await talked((asked_for(HI), reply), stream=True)
 
-    assert [Delta("I cannot"), Ended(Status.COMPLETED, "I cannot", "the model refused", 1, usage=ONE)] == found[0]
+    assert [
+        Delta("I cannot"),
+        Ended(Status.COMPLETED, "I cannot", "the model refused", 1, usage=ONE, ref=REF),
+    ] == found[0]
 
 
 FINE = response(made(said("fine")))
@@ -144,7 +154,7 @@ async def test_a_failure_that_passes_is_asked_again(failure: bytes) -> None:
     """A response that failed or never ended is asked for again; the answer of the second attempt counts."""
     found, script, clock = await talked((asked_for(HI), [failure, FINE]), stream=True)
 
-    assert Ended(Status.COMPLETED, "fine", stored=1, usage=ONE) == found[0][-1]
+    assert Ended(Status.COMPLETED, "fine", stored=1, usage=ONE, ref=REF) == found[0][-1]
     assert script.bodies[0] == script.bodies[1]
     assert 1 == len(clock.slept)
 
@@ -247,33 +257,34 @@ async def test_a_transcript_that_is_not_in_the_server_fails_once() -> None:
     assert (Status.FAILED, 3) == (found[1][-1].status, len(script.bodies))
 
 
-async def test_an_answer_nobody_journaled_is_not_built_on() -> None:
-    """A response whose words are not in the transcript is a branch that is left (C4)."""
-    other = asked_for(MORE, transcript=(HI, Spoken("editor", 1, "something else")), run=2)
-    _, script, _ = await talked((asked_for(HI), FINE), (other, FINE))
-
-    assert "previous_response_id" not in script.bodies[1]
-    assert [USER_HI, {"role": "assistant", "content": "something else"}, USER_MORE] == script.bodies[1]["input"]
-
-
 @pytest.mark.parametrize(
-    "mine",
+    "ref",
     [
-        pytest.param((UserMessage("x1", "hi"), Spoken("editor", 1, "fine")), id="first-message"),
-        pytest.param(
-            (HI, Spoken("editor", 1, "fine"), UserMessage("x2", "more"), Spoken("editor", 2, "ok")), id="later"
-        ),
+        pytest.param("", id="nothing"),
+        pytest.param("thread thread_1", id="another-protocol"),
+        pytest.param("conversation conv_1 2 msg_1 -", id="a-conversation"),
+        pytest.param("response resp_1 two - -", id="nonsense"),
+        pytest.param("response resp_1 9 - -", id="more-than-was-said"),
+        pytest.param("response resp_1 1 - -", id="not-an-answer"),
     ],
 )
-async def test_a_thread_of_the_same_name_is_not_built_on(mine: tuple[Item, ...]) -> None:
-    """Another store may have a thread of that name with the same words; their messages have other ids."""
-    theirs = (HI, Spoken("editor", 1, "fine"))
-    second = (asked_for(MORE, transcript=theirs, run=2), response(made(said("ok"), id="resp_2")))
-    turns = [(asked_for(HI), FINE), second][: len(mine) // 2]
-    _, script, _ = await talked(*turns, (asked_for(HI, transcript=mine, run=3), FINE))
+async def test_what_is_not_known_is_not_built_on(ref: str) -> None:
+    """A name that another backend journaled, or that does not fit the transcript, is left alone."""
+    transcript = (HI, Spoken("editor", 1, "fine"))
+    request = replace(asked_for(MORE, transcript=transcript, run=2), ref=ref)
+    _, script, _ = await talked((request, FINE))
 
     assert "previous_response_id" not in script.bodies[-1]
-    assert len(mine) + 1 == len(script.bodies[-1]["input"])
+    assert 3 == len(script.bodies[-1]["input"])
+
+
+async def test_a_chain_goes_on_after_a_restart() -> None:
+    """What was journaled is all another process needs: it brings what is new (C4)."""
+    transcript = (HI, Spoken("editor", 1, "fine"))
+    request = replace(asked_for(MORE, transcript=transcript, run=2), ref=REF)
+    _, script, _ = await talked((request, FINE))
+
+    assert ("resp_1", [USER_MORE]) == (script.bodies[0]["previous_response_id"], script.bodies[0]["input"])
 
 
 async def test_an_incomplete_answer_is_not_built_on() -> None:
@@ -414,6 +425,7 @@ async def test_assistant_and_metadata_are_mirrored_as_far_as_they_fit() -> None:
     [
         pytest.param({"history": "theirs"}, "history='theirs'", id="history"),
         pytest.param({"reasoning": True}, "goes with history='own'", id="reasoning-in-a-chain"),
+        pytest.param({"background": True, "history": "own"}, "needs a stored response", id="background-unstored"),
     ],
 )
 def test_what_cannot_work_is_refused(options: Any, problem: str) -> None:

@@ -14,6 +14,7 @@ from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from tests.support.forms import World
+from tests.support.gates import Gate
 from tests.support.models import Plays, call, texts
 from tests.support.workshop import build
 
@@ -27,6 +28,9 @@ class Scripted:
         self.mode = Mode()
         self.requests: list[Request] = []
         self.closed = 0
+        #: What the server was asked to cancel, and how many requests had been closed by then.
+        self.cancelled: list[tuple[str, int]] = []
+        self.trouble: Exception | None = None
         self._plays = list(plays)
 
     async def open(self, request: Request) -> AsyncIterator[Any]:
@@ -38,8 +42,10 @@ class Scripted:
         finally:
             self.closed += 1
 
-    async def cancel(self, _request: Request) -> None:
-        raise AssertionError("a backend that can swap is never asked to cancel")
+    async def cancel(self, request: Request) -> None:
+        self.cancelled.append((request.ref, self.closed))
+        if self.trouble is not None:
+            raise self.trouble
 
     async def close(self) -> None:
         pass
@@ -161,6 +167,29 @@ async def test_the_name_of_what_a_server_made_is_journaled_before_anything_is_pu
         await (await threads.open("t")).send("two")
 
     assert (["ThreadKnown"], "thread 1") == ([seen[0][-1]], backend.requests[-1].ref)
+
+
+@pytest.mark.parametrize("trouble", [None, ConnectionError("gone")], ids=["cancelled", "out of reach"])
+async def test_a_stopped_run_is_cancelled_at_the_server_once_its_request_is_closed(
+    world: World, trouble: Exception | None
+) -> None:
+    """What may go on by itself there is named to the backend; whatever comes of that, the thread goes on (C1, C5)."""
+    gate = Gate()
+
+    async def works(request: Request) -> AsyncIterator[Any]:
+        yield Accepted(len(request.prompt.due), ref="response 1")
+        await gate.halt()
+
+    backend = Scripted(works, says)
+    backend.trouble = trouble
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        await thread.post("one")
+        await gate.reached()
+        await thread.cancel()
+        reply = await thread.send("two")
+
+    assert ([("response 1", 1)], "fine") == (backend.cancelled, reply.text)
 
 
 async def test_every_request_is_closed(world: World) -> None:

@@ -192,7 +192,14 @@ class Backend(Protocol):
         ...
 
     async def cancel(self, request: Request) -> None:
-        """Ask the server to cancel the run; its terminal status comes by `open`. Nothing to do where it keeps none."""
+        """Ask the server to cancel the run. Nothing to do where it keeps none.
+
+        Where the mode says `swap`, the request has been closed before, and the run ends with this. Else it goes on, and
+        its terminal status comes by `open`.
+
+        Args:
+            request: the run's request.
+        """
         ...
 
     async def close(self) -> None:

@@ -36,6 +36,8 @@ class ResponsesAnswer:
     calls: tuple[Asked, ...] = ()
     #: Id of the response.
     id: str = ""
+    #: Id of its last item.
+    last: str = ""
     #: Its reasoning items, which belong before its calls when these are sent again.
     reasoning: tuple[Mapping[str, Any], ...] = ()
     #: What it took.
@@ -106,6 +108,7 @@ class ResponsesAnswer:
         self.refused = any(part.get("refusal") for part in parts)
         self.text = "".join(_text(part) for part in parts) or self.text
         self.calls = tuple(_call(item) for item in output if item.get("type") == "function_call")
+        self.last = str(output[-1].get("id") or "") if output else ""
         self.reasoning = tuple(item for item in output if item.get("type") == "reasoning")
         self.usage = _usage(mapping(response.get("usage")))
         self._over = True

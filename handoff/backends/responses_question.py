@@ -1,18 +1,17 @@
-"""One request to a Responses server: what it chains from, and the items the server does not have yet.
+"""One request to a Responses server: what it builds on, and the items the server does not have yet.
 
-A link says which response holds the beginning of the transcript. It is trusted only while the transcript still is what
-the link says, and given up for the whole transcript when the server does not have it any more: so nothing is ever lost
-with it, and nothing has to be kept for a restart. An answer nobody journaled is a branch nobody chains from (C4).
+What it builds on holds the beginning of the transcript. Where it cannot be used, or the server does not have it any
+more, the whole transcript goes out: so nothing is ever lost with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from handoff.backends.base import OfferedTool, Request
 from handoff.backends.responses_items import output_of
+from handoff.backends.responses_link import Link
 from handoff.backends.spelling import Encoder, encoded, forced
 from handoff.backends.view import BYTES_A_TOKEN, Piece, pieces_of, seen, shortened
 from handoff.backends.wire import Failure
@@ -25,35 +24,13 @@ Reasoning = Mapping[str, Sequence[Mapping[str, Any]]]
 """Reasoning items by the id of the first call that came with them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A response that holds the transcript up to what it said."""
-
-    #: Its id.
-    response: str
-    #: How many items of the transcript it holds, with those before it.
-    position: int
-    #: The first of them; users' messages have ids of their own, so it tells one thread from another of the same name.
-    first: Item
-    #: The last of them: what its request brought, and what it said.
-    latest: tuple[Item, ...]
-    #: What it said.
-    said: Spoken
-
-    def holds(self, transcript: Sequence[Item]) -> bool:
-        """Return whether the transcript begins with what the response holds."""
-        if len(transcript) < self.position or transcript[0] != self.first:
-            return False
-        return tuple(transcript[self.position - len(self.latest) : self.position]) == self.latest
-
-
 class ResponsesQuestion:
     """A request, which can be spelled in full, and then made shorter.
 
     Args:
         request: what was asked for.
         encoder: encodes items.
-        link: what it may chain from.
+        link: what it may build on; a conversation without an id is one that is still to be made.
         reasoning: what goes along with calls of this run.
         fields: what the backend adds to every request.
         input_tokens: the most it may carry, roughly.
@@ -69,30 +46,36 @@ class ResponsesQuestion:
         fields: Mapping[str, Any],
         input_tokens: int | None,
     ) -> None:
-        self._request = request
+        self.request = request
+        #: What it builds on.
+        self.link: Link | None = None
+        #: Id of the response that is being made for it in the background.
+        self.running = ""
         self._encoder = encoder
         self._reasoning = reasoning
         self._fields = {**_fields(request), **fields}
         self._shortened = False
         self._input = b""
-        self._link = link if link is not None and link.holds(request.prompt.transcript) else None
-        if self._link is not None:
-            new = _behind(self._link, request)
-            if new is None:
-                self._link = None
-            else:
-                self._input = self._spelled(*new)
-        if self._link is None:
-            self._pieces, self._needed = seen(request.prompt, request.run)
+        self._whole = False
+        self._pieces: list[Piece] = []
+        self._needed = 0
+        self._anew = Link("conversation") if link is not None and link.kind == "conversation" else None
+        new = None if link is None or not link.id else _behind(link, request)
+        if new is None:
+            self._start_over()
             if input_tokens is not None:
                 self._fit(input_tokens * BYTES_A_TOKEN)
+        else:
+            self.link = link
+            self._input = self._spelled(*new)
 
     def body(self) -> bytes:
         """Return the body of the request."""
-        if self._link is not None:
-            head = encoded({**self._fields, "previous_response_id": self._link.response})
-            return head[:-1] + b',"input":[' + self._input + b"]}"
-        return encoded(self._fields)[:-1] + b',"input":[' + self._spelled((), self._pieces) + b"]}"
+        fields, link = self._fields, self.link
+        if link is not None:
+            fields = {**fields, "conversation" if link.kind == "conversation" else "previous_response_id": link.id}
+        spelled = self._spelled((), self._pieces) if self._whole else self._input
+        return encoded(fields)[:-1] + b',"input":[' + spelled + b"]}"
 
     def amend(self, failure: Failure) -> bool:
         """Send the whole transcript where its beginning was not there, and less of it where it was too long (T3).
@@ -102,25 +85,38 @@ class ResponsesQuestion:
         """
         if not (failure.lost or failure.too_long) or self._shortened:
             return False
-        chained, self._link = self._link is not None, None
-        if chained:
-            self._pieces, self._needed = seen(self._request.prompt, self._request.run)
+        built = not self._whole
+        if built or self._anew is not None:
+            self._start_over()
         if failure.lost:
-            return chained
+            return built
         self._shortened = self._fit(sum(self._sizes()) // 2)
         return self._shortened
+
+    def give_up(self) -> None:
+        """Leave what it builds on, which cannot be built on any more."""
+        self._start_over()
+
+    def mirrored(self) -> dict[str, str]:
+        """Return the active assistant and the thread's metadata, as far as they fit (M6)."""
+        return _mirrored(self.request)
+
+    def _start_over(self) -> None:
+        """Build on nothing, or on a conversation that is still to be made, and bring all that is seen."""
+        self._whole, self.link = True, self._anew
+        self._pieces, self._needed = seen(self.request.prompt, self.request.run)
 
     def _spelled(self, outputs: Sequence[Output], pieces: Sequence[Piece]) -> bytes:
         parts = [encoded(output_of(output)) for output in outputs]
         for piece in pieces:
             said = piece[0]
-            if isinstance(said, Spoken) and said.calls and said.assistant == self._request.prompt.assistant:
+            if isinstance(said, Spoken) and said.calls and said.assistant == self.request.prompt.assistant:
                 parts += map(encoded, self._reasoning.get(said.calls[0].id, ()))
-            parts.append(self._encoder.encode(piece, self._request.prompt.assistant))
+            parts.append(self._encoder.encode(piece, self.request.prompt.assistant))
         return b",".join(filter(None, parts))
 
     def _sizes(self) -> list[int]:
-        return [len(self._encoder.encode(piece, self._request.prompt.assistant)) for piece in self._pieces]
+        return [len(self._encoder.encode(piece, self.request.prompt.assistant)) for piece in self._pieces]
 
     def _fit(self, budget: int) -> bool:
         before = len(self._pieces)
@@ -131,8 +127,10 @@ class ResponsesQuestion:
 def _behind(link: Link, request: Request) -> tuple[list[Output], list[Piece]] | None:
     """The outputs the response waits for, and what else it does not have; None if an output is not there (I15)."""
     prompt = request.prompt
+    waiting = link.waiting(prompt.transcript)
+    if waiting is None:
+        return None
     new = (*prompt.transcript[link.position :], *prompt.due)
-    waiting = {call.id for call in link.said.calls}
     outputs: list[Output] = []
     rest: list[Item] = []
     for item in new:

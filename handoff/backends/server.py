@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from handoff.backends.base import Absent, Called, Delta, Ended, Report, Request
+from handoff.backends.base import Absent, Accepted, Called, Delta, Ended, Known, Report, Request
 from handoff.backends.wire import Failure, Repeats, events_of, failure_of, with_unique_ids
 from handoff.clock import Clock, SystemClock
 from handoff.core.events import Usage
@@ -23,7 +23,11 @@ from handoff.core.status import Status
 from handoff.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
+
+#: Why a run cannot be watched that a backend of another kind has begun.
+NOT_OURS = "the run was begun on a server that keeps runs, and this backend speaks to one that keeps none"
 
 
 class Question(Protocol):
@@ -129,27 +133,32 @@ class ServerBackend(Generic[Q, A]):
         Args:
             request: what to do.
         """
-        if request.purpose != "send":
-            yield Absent()
+        question = self._question(request)
+        if request.purpose == "read_back" or (request.purpose == "watch" and not self._watches(question)):
+            yield Absent() if request.purpose == "read_back" else Ended(Status.FAILED, reason=NOT_OURS)
             return
         client = self._connected()
         repeats = Repeats(self._clock, request.deadline)
-        question = self._question(request)
-        told = False
+        told, due = False, len(request.prompt.due)
         while True:
             void, told, answer = told, False, self._answer()
             try:
-                async with aclosing(self._ask(client, question.body(), repeats.left, answer)) as texts:
-                    async for text in texts:
-                        if text:
-                            yield Delta(text, anew=void)
+                async with aclosing(self._attempt(client, question, answer, repeats)) as said:
+                    async for one in said:
+                        if isinstance(one, Accepted):
+                            yield one if due else Known(one.ref)  # made again: it was accepted before
+                            due = 0
+                        elif isinstance(one, Known):
+                            yield one
+                        elif one:
+                            yield Delta(one, anew=void)
                             void, told = False, True
             except Exception as error:
-                failure = failure_of(error, self._secrets(client), self._clock.now())
+                failure = self._failure(client, error)
                 if failure is None:
                     raise
             else:
-                yield self._report(request, answer)
+                yield self._report(question, request, answer, due)
                 return
             told = told or void
             if not question.amend(failure) and not await repeats.wait(failure):
@@ -180,26 +189,52 @@ class ServerBackend(Generic[Q, A]):
     def _answer(self) -> A:
         raise NotImplementedError
 
-    def _answered(self, request: Request, answer: A, calls: tuple[Asked, ...]) -> None:
-        """Keep what a later request may use; nothing by default.
+    def _watches(self, question: Q) -> bool:
+        """Whether the server still makes what was asked for before; where it keeps no run it never does.
 
         Args:
+            question: what was asked for.
+        """
+        del question
+        return False
+
+    async def _attempt(
+        self, client: AsyncOpenAI, question: Q, answer: A, repeats: Repeats
+    ) -> AsyncGenerator[str | Known | Accepted, None]:
+        """Ask once; yield what is said, and what the server is known by, while `answer` takes it all in.
+
+        Args:
+            client: the client.
+            question: what is asked.
+            answer: takes what comes.
+            repeats: tells how much time is left.
+        """
+        async with aclosing(self._ask(client, question.body(), repeats.left, answer)) as texts:
+            async for text in texts:
+                yield text
+
+    def _answered(self, question: Q, request: Request, answer: A, calls: tuple[Asked, ...]) -> str:
+        """Keep what a later request may use, and return what the server calls what it has; nothing by default.
+
+        Args:
+            question: how it was asked.
             request: what was asked for.
             answer: what came; it is whole.
             calls: its calls as they are reported.
         """
+        del question, request, answer, calls
+        return ""
 
-    def _report(self, request: Request, answer: A) -> Report:
+    def _report(self, question: Q, request: Request, answer: A, stored: int) -> Report:
         prompt = request.prompt
-        stored = len(prompt.due)
         if answer.cut:  # the transcript is ours: calls of half an answer never happened (C2)
             return Ended(Status.INCOMPLETE, answer.text, answer.cut, stored, usage=answer.usage)
         calls = with_unique_ids(answer.calls, prompt.items)
-        self._answered(request, answer, calls)
+        ref = self._answered(question, request, answer, calls)
         if calls:
-            return Called(calls, answer.text, stored, answer.usage)
+            return Called(calls, answer.text, stored, answer.usage, ref)
         reason = "the model refused" if answer.refused else ""
-        return Ended(Status.COMPLETED, answer.text, reason, stored, usage=answer.usage)
+        return Ended(Status.COMPLETED, answer.text, reason, stored, usage=answer.usage, ref=ref)
 
     # -- the client ----------------------------------------------------------------------------------------------------
 
@@ -210,6 +245,13 @@ class ServerBackend(Generic[Q, A]):
             self._client = AsyncOpenAI(base_url=self._base_url, api_key=self._key)
         return self._client
 
+    def _failure(self, client: AsyncOpenAI, error: Exception) -> Failure | None:
+        return failure_of(error, self._secrets(client), self._clock.now())
+
+    def _options(self, left: float) -> dict[str, Any]:
+        """The SDK's options of a request: no repeats of its own (C3)."""
+        return {"max_retries": 0, "timeout": max(0.001, min(self._timeout, left))}
+
     def _secrets(self, client: AsyncOpenAI) -> list[str]:
         return [key for key in {self._key, client.api_key} if key and key != "none"]
 
@@ -219,21 +261,36 @@ class ServerBackend(Generic[Q, A]):
 
         # Azure's client reads the model from a body that is no bytes yet, to build the path.
         sent: Any = {"body": json.loads(body)} if isinstance(client, AsyncAzureOpenAI) else {"content": body}
-        sent["options"] = {"max_retries": 0, "timeout": max(0.001, min(self._timeout, left))}
+        sent["options"] = self._options(left)
         if not self._stream:
             yield answer.take_whole(await client.post(self.path, cast_to=object, **sent))
             return
         stream: AsyncStream[object] = await client.post(
             self.path, cast_to=object, stream=True, stream_cls=AsyncStream[object], **sent
         )
-        response = stream.response
-        try:
-            if response.headers.get("content-type", "").startswith("application/json"):
-                yield answer.take_whole(json.loads(await response.aread()))  # a server that does not stream
-                return
-            async with aclosing(events_of(response)) as events:
-                async for event in events:
-                    yield answer.take(event)
-            answer.end()
-        finally:
-            await response.aclose()
+        async with aclosing(read(stream.response, answer)) as texts:
+            async for text in texts:
+                yield text
+
+
+async def read(response: httpx2.Response, answer: Answer) -> AsyncGenerator[str, None]:
+    """Yield what a stream says while `answer` takes it all in; then it is closed.
+
+    Args:
+        response: one whose body has not been read; some servers answer whole all the same.
+        answer: takes what comes.
+
+    Raises:
+        Refused: it is an error.
+        Unreadable: it is no answer, or broke off.
+    """
+    try:
+        if response.headers.get("content-type", "").startswith("application/json"):
+            yield answer.take_whole(json.loads(await response.aread()))
+            return
+        async with aclosing(events_of(response)) as events:
+            async for event in events:
+                yield answer.take(event)
+        answer.end()
+    finally:
+        await response.aclose()

@@ -47,9 +47,10 @@ _WRONG = ("invalid_", "image_")
 _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _TOO_LONG_TEXT = re.compile(r"(?i)maximum context length|context length exceeded|exceeds the available context")
 #: Refused now, and taken in a few seconds.
-_LOCKED = "conversation_locked"
+LOCKED = "conversation_locked"
 _LOST = re.compile(
-    r"Previous response with id .* not found|No tool output found for function call|No tool call found for function"
+    r"(Previous response|Conversation) with id .* not found|No tool (output|call) found for function"
+    r"|Duplicate (item found|function_call_output)"
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 _SECRET = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}|\bBearer\s+[A-Za-z0-9._~+/=-]{16,}")
@@ -83,6 +84,8 @@ class Failure:
     after: float | None = None
     #: The server cannot take as much as was sent.
     too_long: bool = False
+    #: Somebody else is at it: waiting is all it takes.
+    busy: bool = False
     #: The server does not have what the request builds on, or not in a state that can be built on.
     lost: bool = False
 
@@ -141,9 +144,10 @@ def _refusal(error: Any, secrets: Sequence[str], now: float) -> Failure:
     too_long = _is_too_long(error.code or "", error.type or "", message)
     passing = {"true": True, "false": False}.get(headers.get("x-should-retry", ""), _passes(status))
     passing = passing and not too_long and error.code not in _SPENT and error.type not in _SPENT
-    passing = passing or error.code == _LOCKED
+    busy = error.code == LOCKED
     lost = _LOST.search(message) is not None
-    return Failure(told(f"{status}: {message}", secrets), passing, _asked_wait(headers, now), too_long, lost)
+    reason = told(f"{status}: {message}", secrets)
+    return Failure(reason, passing or busy, _asked_wait(headers, now), too_long, busy, lost)
 
 
 def _told_inside(body: object, message: str, secrets: Sequence[str]) -> Failure:
@@ -240,7 +244,8 @@ class Repeats:
         Args:
             failure: why it has to be.
         """
-        if not failure.passing or (self._most is not None and self._made >= self._most):
+        spent = self._most is not None and self._made >= self._most and not failure.busy
+        if not failure.passing or spent:
             return False
         # A thousand threads that were refused together must not come back together.
         ours = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._made, RETRIES)) * random.uniform(0.75, 1)  # noqa: S311 - dice, no secret

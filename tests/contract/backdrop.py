@@ -191,6 +191,11 @@ class Backdrop:
         """All items the model was shown last."""
         return self.model.prompts[-1].items
 
+    async def acknowledged(self, thread: Any) -> None:
+        """Return once it is journaled that the server has the request, where answers outlive our process."""
+        while self.form.lasts and thread.state.run.unacknowledged:  # noqa: ASYNC110 - of the journal's own word
+            await asyncio.sleep(0.001)
+
     def calm(self) -> None:
         """Let nothing more go wrong at the server."""
         self._server.sandbox.world.faults = Faults()

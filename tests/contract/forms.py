@@ -49,6 +49,8 @@ class Form:
     names: bool = True
     #: The operation that asks the model, as the sandbox's faults name it; empty where there is no server.
     asks: str = ""
+    #: An answer that is under way outlives our process, and is taken up again.
+    lasts: bool = False
     #: The server keeps the thread's metadata beside what it holds (M6).
     mirrors: bool = False
 
@@ -72,12 +74,24 @@ FORMS: tuple[Form, ...] = (
     Form("embedded", retells=False, views=False),
     Form("chat", Chat, asks="chat.completions.create"),
     Form("chained", Responses, retells=False, asks="responses.create", mirrors=True),
+    Form(
+        "background", Responses, {"background": True}, retells=False, asks="responses.create", lasts=True, mirrors=True
+    ),
+    Form(
+        "conversation",
+        Responses,
+        {"history": "conversation"},
+        retells=False,
+        asks="responses.create",
+        mirrors=True,
+    ),
     Form("own", Responses, {"history": "own"}, asks="responses.create", names=False),
     Form(
         "complete",
         Assistants,
         swaps=False,
         keeps=True,
+        lasts=True,
         steers=False,
         handoff_calls=3,
         refuses=("own",),
@@ -92,6 +106,7 @@ FORMS: tuple[Form, ...] = (
         refuses=("own",),
         swaps=False,
         keeps=True,
+        lasts=True,
         steers=False,
         asks="runs.create",
         mirrors=True,

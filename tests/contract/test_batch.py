@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
 from tests.contract.backdrop import Backdrop, HandsOver, Job, in_order, told
 from tests.support.models import call
 
@@ -52,26 +48,24 @@ async def test_of_two_handoffs_the_first_is_taken(backdrop: Backdrop) -> None:
     assert [] == backdrop.troubles(thread)
 
 
-@pytest.mark.parametrize(
-    ("asked", "told_why"),
-    [
-        pytest.param(call("look", raw='{"what": '), "The tool was not run.", id="cut off"),
-        pytest.param(call("look", raw='{"what": NaN}'), "The tool was not run.", id="no JSON"),
-        pytest.param(call("look", what=7), "what: ", id="wrong type"),
-        pytest.param(call("look"), "what: ", id="missing"),
-        pytest.param(call("look", raw="[" * 2000), "The tool was not run.", id="nested deeply"),
-        pytest.param(call("paint_it_black"), "there is no such tool here", id="unknown tool"),
-        pytest.param(call("put_away"), "there is no such tool here", id="another assistant's tool"),
-        pytest.param(call("read_note"), "Not now: ", id="not offered now"),
-        pytest.param(call("dye", color="red"), "there is no dye", id="refused by its body"),
-        pytest.param(call("explode", how="error"), "error: the tool failed. Nothing was changed.", id="failed"),
-    ],
-)
-async def test_a_call_that_cannot_run_is_answered_and_stops_no_sibling(
-    backdrop: Backdrop, asked: Any, told_why: str
-) -> None:
-    """The model reads why, the other call runs, and the thread goes on (B2)."""
-    backdrop.plays([asked, call("look", what="b")], "sorry", "still here")
+#: Calls that cannot run, each with what the model is told of it.
+REFUSED = {
+    "cut off": (call("look", raw='{"what": '), "error: "),
+    "no JSON": (call("look", raw='{"what": NaN}'), "NaN"),
+    "wrong type": (call("look", what=7), "what: "),
+    "missing": (call("watch"), "what: "),
+    "nested deeply": (call("look", raw="[" * 2000), "error: "),
+    "unknown tool": (call("paint_it_black"), "error: paint_it_black: there is no such tool here."),
+    "another assistant's tool": (call("put_away"), "error: put_away: there is no such tool here."),
+    "not offered now": (call("read_note"), "Not now: "),
+    "refused by its body": (call("dye", color="red"), "there is no dye"),
+    "failed": (call("explode", how="error"), "error: the tool failed. Nothing was changed."),
+}
+
+
+async def test_calls_that_cannot_run_are_answered_and_stop_no_sibling(backdrop: Backdrop) -> None:
+    """The model reads why, call by call; the one that can run runs; and the thread goes on (B2)."""
+    backdrop.plays([*(asked for asked, _ in REFUSED.values()), call("look", what="b")], "sorry", "still here")
     async with backdrop.threads() as threads:
         thread = await threads.open("t")
         first = await thread.send("look")
@@ -79,8 +73,13 @@ async def test_a_call_that_cannot_run_is_answered_and_stops_no_sibling(
         second = await thread.send("and now?")
 
     assert ("sorry", "still here") == (first.text, second.text)
-    assert (1, 1, 0) == (told(shown, told_why), told(shown, "saw b"), backdrop.bench.count("paint_it_black"))
-    assert (1, 1, []) == (told(backdrop.last(), told_why), told(backdrop.last(), "saw b"), backdrop.troubles(thread))
+    assert dict.fromkeys(REFUSED, True) == {name: told(shown, why) > 0 for name, (_, why) in REFUSED.items()}
+    assert {("dye", "red"), ("explode", "error"), ("look", "b")} == set(backdrop.bench.ran)
+    assert (8, 1, []) == (
+        told(shown, "The tool was not run."),
+        told(backdrop.last(), "saw b"),
+        backdrop.troubles(thread),
+    )
 
 
 async def test_batches_follow_each_other_in_one_run(backdrop: Backdrop) -> None:

@@ -173,6 +173,7 @@ async def test_a_committed_handoff_survives_the_run_s_deadline(backdrop: Backdro
         await backdrop.clock.advance(600)
         with pytest.raises(RunFailed) as failed:
             await thread.send("about", key="first")
+        gate.open()
         reply = await thread.send("hello?")
 
     assert ("expired", "writer") == (failed.value.status, reply.assistant)

@@ -93,9 +93,15 @@ async def test_an_interrupting_message_stops_the_answer_and_is_answered(backdrop
         thread = await threads.open("t")
         await thread.post("one")
         await gate.reached()
-        reply = await thread.send("stop that", while_running="interrupt")
+        replies: list[str] = []
+        async for event in thread.stream("stop that", while_running="interrupt"):
+            if event.type == "run.status" and event.run == 2:
+                gate.open()  # a server that did not notice answers all the same
+            if event.type == "message" and event.run == 2:
+                replies.append(event.text)
 
-    assert ("as you wish", ["one", "stop that"]) == (reply.text, heard(backdrop.last(), "one", "stop that"))
+    assert (["as you wish"], ["one", "stop that"]) == (replies, heard(backdrop.last(), "one", "stop that"))
+    assert 0 == told(backdrop.last(), "never")
     assert (["cancelled", "completed"], []) == (backdrop.ends(threads), backdrop.troubles(thread))
 
 

@@ -24,48 +24,51 @@ async def test_a_conversation_goes_on_after_a_restart_between_turns(backdrop: Ba
     assert (1, 1, []) == (told(shown, "about is open"), told(shown, "saw a"), backdrop.troubles(thread))
 
 
-async def test_an_answer_that_was_under_way_is_made_again(backdrop: Backdrop) -> None:
-    """The process ends while the model speaks; the next one asks again or waits, and the answer comes once (C4)."""
-    gate = Gate()
-    backdrop.plays("hello", Held(gate, "never", said="I was"), "here", "still here")
+async def test_an_answer_that_was_under_way_is_taken_up_or_made_again(backdrop: Backdrop) -> None:
+    """The process ends while the model speaks; the next one sees to the message, which is answered once (C4, R8)."""
+    gate, lasts = Gate(), backdrop.form.lasts
+    backdrop.plays("hello", Held(gate, "the first try"), *([] if lasts else ["the second try"]), "still here")
     async with backdrop.threads(durable=True) as threads:
         thread = await threads.open("t")
         await thread.send("one")
         await thread.post("two", key="second")
         await gate.reached()
+        await backdrop.acknowledged(thread)
+    gate.open()
     async with backdrop.threads(durable=True) as threads:
         thread = await threads.open("t")
-        if backdrop.form.keeps:
-            gate.open()  # it goes on there
         reply = await thread.send("two", key="second")
         await thread.send("three")
 
-    assert ("I wasnever" if backdrop.form.keeps else "here", ["one", "two", "three"]) == (
-        reply.text,
+    assert ("the first try" if lasts else "the second try") == reply.text
+    assert (["one", "two", "three"], 1) == (
         heard(backdrop.last(), "one", "two", "three"),
+        told(backdrop.last(), " try"),
     )
-    assert [] == backdrop.troubles(thread)
+    assert (3 if lasts else 4, []) == (len(backdrop.model.prompts), backdrop.troubles(thread))
 
 
 async def test_outputs_that_were_on_their_way_are_told_once(backdrop: Backdrop) -> None:
     """The process ends with the answer to a batch under way: its bodies do not run again (C4, E2)."""
-    gate = Gate()
-    backdrop.plays(HandsOver([call("look", what="a"), call("open_page", page="about")]), Held(gate, "never"), "open")
-    async with backdrop.threads(durable=True) as threads:
-        await (await threads.open("t")).post("about", key="first")
-        await gate.reached()
+    gate, lasts = Gate(), backdrop.form.lasts
+    batch = [call("look", what="a"), call("open_page", page="about")]
+    backdrop.plays(HandsOver(batch), Held(gate, "the first try"), *([] if lasts else ["the second try"]), "still here")
     async with backdrop.threads(durable=True) as threads:
         thread = await threads.open("t")
-        if backdrop.form.keeps:
-            gate.open()
+        await thread.post("about", key="first")
+        await gate.reached()
+        await backdrop.acknowledged(thread)
+    gate.open()
+    async with backdrop.threads(durable=True) as threads:
+        thread = await threads.open("t")
         reply = await thread.send("about", key="first")
+        await thread.send("and now?")
 
-    said = "never" if backdrop.form.keeps else "open"
-    assert ("writer", said, 1) == (reply.assistant, reply.text, backdrop.bench.count("open_page"))
-    assert (1, 1, ["about"]) == (
+    assert ("writer", 1, 1) == (reply.assistant, backdrop.bench.count("open_page"), told(backdrop.last(), " try"))
+    assert (1, 1, ["about", "and now?"]) == (
         told(backdrop.last(), "saw a"),
         told(backdrop.last(), "about is open"),
-        heard(backdrop.last(), "about"),
+        heard(backdrop.last(), "about", "and now?"),
     )
     assert [] == backdrop.troubles(thread)
 

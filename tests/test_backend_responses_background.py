@@ -1,0 +1,190 @@
+"""Answers made in the background: followed over broken lines and restarts, cancelled where nobody wants them (R8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handoff import RunFailed
+from handoff.backends.responses import Responses
+from handoff.sandbox import Faults, Sandbox, Scripted, serving
+from tests.contract.backdrop import Brisk
+from tests.support.forms import World
+from tests.support.gates import Gate
+from tests.support.models import Held, Plays
+from tests.support.workshop import build
+
+FLOW = build()
+
+
+class Place:
+    """A server, and backends that speak to it.
+
+    Attributes:
+        sandbox: the server.
+    """
+
+    def __init__(self, stack: ExitStack, *, stream: bool) -> None:
+        self._stack = stack
+        self.stream = stream
+
+    def start(self, model: Any, *faults: Scripted, timeout: float = 300.0) -> Responses:
+        """A backend on a new server, where this model answers."""
+        self.sandbox = Sandbox(model, faults=Faults(faults))
+        self.url = self._stack.enter_context(serving(self.sandbox))
+        return self.again(timeout)
+
+    def again(self, timeout: float = 300.0) -> Responses:
+        """Another backend on the same server, as after a restart."""
+        given: dict[str, Any] = {"base_url": self.url, "api_key": "any", "clock": Brisk(), "timeout": timeout}
+        return Responses("tiny", background=True, stream=self.stream, **given)
+
+    def statuses(self) -> list[str]:
+        """The statuses of all responses there are, oldest first."""
+        return [one.wire["status"] for one in self.sandbox.world.responses.values()]
+
+
+@pytest.fixture(params=[True, False], ids=["stream", "whole"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A place for one test, streamed and looked at."""
+    with ExitStack() as stack:
+        yield Place(stack, stream=request.param)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world whose threads outlive their process."""
+    made = World("asyncio", "sql", tmp_path)
+    yield made
+    made.end()
+
+
+async def begun(thread: Any) -> None:
+    """Return once it is journaled that the server has the request."""
+    while thread.state.run is None or thread.state.run.unacknowledged:  # noqa: ASYNC110 - the journal's own word
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "drop_before", "drop_after"])
+async def test_a_look_that_fails_is_no_failure_of_the_answer(place: Place, world: World, fault: str) -> None:
+    """However the line breaks, the answer goes on, and the model is asked once."""
+    gate = Gate()
+    model = Plays(Held(gate, "two three", said="one "))
+    faults = [Scripted(fault, "responses.retrieve", nth) for nth in (1, 2)]
+    if place.stream:
+        faults.append(Scripted("stall", "responses.create"))
+    async with world.threads(FLOW, backend=place.start(model, *faults, timeout=0.3)) as threads:
+        sending = asyncio.create_task((await threads.open("t")).send("hi"))
+        await gate.reached()
+        happened = place.sandbox.world.faults.happened
+        while happened[fault] < 2:  # noqa: ASYNC110 - of the server's own count
+            await asyncio.sleep(0.005)
+        gate.open()
+        reply = await sending
+
+    assert ("one two three", 1, ["completed"]) == (reply.text, len(model.prompts), place.statuses())
+
+
+async def test_what_is_told_of_a_broken_stream_is_told_once(world: World) -> None:
+    """The stream is read on behind the last event that was seen: the pieces come to the whole (starting_after)."""
+    with ExitStack() as stack:
+        place = Place(stack, stream=True)
+        backend = place.start(Plays("one two three four"), Scripted("stall", "responses.create"), timeout=0.3)
+        async with world.threads(FLOW, backend=backend) as threads:
+            thread = await threads.open("t")
+            told = [event.text async for event in thread.stream("hi") if event.type == "text.delta"]
+
+    assert "one two three four" == "".join(told)
+
+
+async def test_a_response_that_failed_is_asked_for_again(place: Place, world: World) -> None:
+    """A new one is begun; what was stored with the first is not said twice."""
+    model = Plays("hello", "again")
+    backend = place.start(model, Scripted("failed", "responses.create"))
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        first = await thread.send("one")
+        await thread.send("two")
+
+    assert ("hello", ["failed", "completed", "completed"]) == (first.text, place.statuses())
+    assert ["one", "hello", "two"] == [item.text for item in model.prompts[-1].items]
+
+
+async def test_a_cancelled_run_cancels_its_response(place: Place, world: World) -> None:
+    """The server works no more for nobody, and the next answer builds on what was there before (C1, C5)."""
+    gate = Gate()
+    model = Plays("hello", Held(gate, "never"), "fine")
+    async with world.threads(FLOW, backend=place.start(model)) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        await thread.post("two")
+        await gate.reached()
+        await thread.cancel()
+        cancelled = place.statuses()
+        reply = await thread.send("three")
+
+    assert ("fine", ["one", "hello", "two", "three"]) == (
+        reply.text,
+        [item.text for item in model.prompts[-1].items if item.text],
+    )
+    assert "completed" == cancelled[0]
+    assert {"cancelled"} == set(place.statuses()[1:-1])
+
+
+async def test_a_run_past_its_deadline_cancels_its_response(place: Place, world: World) -> None:
+    """A response that is stuck does not outlive the run (C5, D1)."""
+    model = Plays("never", "fine")
+    async with world.threads(FLOW, backend=place.start(model, Scripted("stuck", "responses.create"))) as threads:
+        thread = await threads.open("t")
+        await thread.post("one", key="first")
+        await begun(thread)
+        await world.advance(threads, 600)
+        with pytest.raises(RunFailed, match="expired"):
+            await thread.send("one", key="first")
+
+    assert ["cancelled"] == place.statuses()
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
+async def test_an_answer_outlives_the_process_that_asked(place: Place, world: World, gone: bool) -> None:
+    """The next process takes it up by what was journaled; if the server has lost it, the run fails and no more."""
+    gate = Gate()
+    model = Plays(Held(gate, "hello"), "again")
+    async with world.threads(FLOW, backend=place.start(model)) as threads:
+        thread = await threads.open("t")
+        await thread.post("one", key="first")
+        await begun(thread)
+        await gate.reached()
+    gate.open()
+    while place.statuses() != ["completed"]:  # noqa: ASYNC110 - of the server's own word
+        await asyncio.sleep(0.001)
+    if gone:
+        place.sandbox.world.responses.clear()
+    async with world.threads(FLOW, backend=place.again()) as threads:
+        thread = await threads.open("t")
+        if gone:
+            with pytest.raises(RunFailed, match="not found"):
+                await thread.send("one", key="first")
+        else:
+            assert "hello" == (await thread.send("one", key="first")).text
+        reply = await thread.send("two")
+
+    expected = ["one", "two"] if gone else ["one", "hello", "two"]
+    assert ("again", expected) == (reply.text, [item.text for item in model.prompts[-1].items])
+
+
+async def test_a_response_nobody_will_follow_any_more_is_cancelled(world: World) -> None:
+    """Looked at until the deadline and still not over: the run ends, and the server works no more for it (C5)."""
+    gate = Gate()
+    with ExitStack() as stack:
+        place = Place(stack, stream=False)
+        async with world.threads(FLOW, backend=place.start(Plays(Held(gate, "never")))) as threads:
+            with pytest.raises(RunFailed, match="expired"):
+                await (await threads.open("t")).send("one")
+
+        assert ["cancelled"] == place.statuses()

@@ -1,0 +1,269 @@
+"""A thread on a conversation: what it holds is what is journaled, whatever was lost, locked, deleted or poisoned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handoff import Flow, RunFailed
+from handoff.backends.responses import Responses
+from handoff.core.items import UserMessage
+from handoff.sandbox import Faults, Sandbox, Scripted, serving
+from tests.support.forms import World
+from tests.support.models import Answers, Plays, call
+from tests.support.waits import Waits
+from tests.support.workshop import build
+
+FLOW = build()
+
+
+class Place:
+    """A server, and backends that speak to it.
+
+    Attributes:
+        sandbox: the server.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def start(self, model: Any, *faults: Scripted) -> Responses:
+        """A backend on a new server, where this model answers."""
+        self.sandbox = Sandbox(model, faults=Faults(faults))
+        self.url = self._stack.enter_context(serving(self.sandbox))
+        return self.again()
+
+    def again(self) -> Responses:
+        """Another backend on the same server, as after a restart."""
+        return Responses("tiny", history="conversation", base_url=self.url, api_key="any", clock=Waits())
+
+    @property
+    def conversations(self) -> list[Any]:
+        """All conversations there are."""
+        return list(self.sandbox.world.conversations.values())
+
+    def held(self, conversation: int = 0) -> list[str]:
+        """What a conversation holds, item by item."""
+        return [_said(item) for item in self.conversations[conversation].items]
+
+
+def _said(item: dict[str, Any]) -> str:
+    if item["type"] == "message":
+        return f"{item['role']}: {item['content'][0]['text']}"
+    return f"call {item['name']}" if item["type"] == "function_call" else f"output: {item['output']}"
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    """A place for one test."""
+    with ExitStack() as stack:
+        yield Place(stack)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world whose threads outlive their process."""
+    made = World("asyncio", "sql", tmp_path)
+    yield made
+    made.end()
+
+
+def heard(prompt: Any) -> str:
+    """A model that says which messages it was shown."""
+    return " ".join(item.text for item in prompt.items if isinstance(item, UserMessage))
+
+
+HANDOFF = [
+    "user: about",
+    "call open_page",
+    "output: about is open",
+    "user: You are writer. front handed over to you by open_page.",
+    "assistant: open",
+]
+
+
+async def test_a_conversation_holds_the_thread_once_and_in_order(place: Place, world: World) -> None:
+    """One conversation a thread, with the facts beside it; every request brings what is new (R1, M6)."""
+    model = Plays(call("open_page", page="about"), "open", "more")
+    async with world.threads(FLOW, backend=place.start(model)) as threads:
+        thread = await threads.open("t")
+        await thread.send("about")
+        await thread.send("and now?")
+
+    assert [*HANDOFF, "user: and now?", "assistant: more"] == place.held()
+    assert ({"assistant": "front", "thread": "t"}, 1) == (place.conversations[0].metadata, len(place.conversations))
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_an_answer_that_was_lost_is_taken_out_again(place: Place, world: World, nth: int) -> None:
+    """The server stored it, calls and all, and nobody heard: who is asked again finds the thread as it was (C4)."""
+    backend = place.start(Answers(_opens), Scripted("drop_after", "responses.create", nth))
+    async with world.threads(FLOW, backend=backend) as threads:
+        reply = await (await threads.open("t")).send("about")
+
+    assert ("open", HANDOFF) == (reply.text, place.held())
+
+
+def _opens(prompt: Any) -> Any:
+    return call("open_page", page="about") if prompt.assistant == "front" else "open"
+
+
+@pytest.mark.parametrize(
+    "operation", ["conversations.create", "conversations.items.list", "conversations.items.delete"]
+)
+@pytest.mark.parametrize("fault", ["429", "500", "drop_before", "drop_after"])
+async def test_what_is_done_beside_the_answer_may_fail_as_well(
+    place: Place, world: World, operation: str, fault: str
+) -> None:
+    """Making, listing and clearing are asked for again until they are done."""
+    lost = Scripted("drop_after", "responses.create", 2)
+    backend = place.start(Answers(_opens), lost, Scripted(fault, operation))
+    async with world.threads(FLOW, backend=backend) as threads:
+        reply = await (await threads.open("t")).send("about")
+
+    assert 1 == place.sandbox.world.faults.happened[fault] - (fault == "drop_after")
+    assert ("open", HANDOFF) == (reply.text, place.held(-1))
+
+
+async def test_a_lock_of_somebody_else_is_waited_for(place: Place, world: World) -> None:
+    """However often it is refused, within the run's deadline; then the answer comes (R3)."""
+    model = Answers(heard)
+    backend = place.start(model)
+    clock = Held(place)
+    backend._clock = clock
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        place.conversations[0].busy = "resp_of_somebody"
+        reply = await thread.send("two")
+
+    assert ("one two", 21) == (reply.text, len(clock.slept))
+
+
+class Held(Waits):
+    """Waits that let go of a conversation's lock at the twenty-first."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        if len(self.slept) > 20:
+            self._place.conversations[0].busy = None
+
+
+async def test_a_lock_that_is_never_released_ends_the_run_and_not_the_thread(place: Place, world: World) -> None:
+    """At the run's deadline the sender is told; the message is answered once the conversation is free (L7)."""
+    async with world.threads(FLOW, backend=place.start(Answers(heard))) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        place.conversations[0].busy = "resp_of_somebody"
+        with pytest.raises(RunFailed, match="operating on this conversation"):
+            await thread.send("two")
+        place.conversations[0].busy = None
+        reply = await thread.send("three")
+
+    assert "one two three" == reply.text
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])
+async def test_a_conversation_that_is_gone_is_begun_anew(place: Place, world: World, restart: bool) -> None:
+    """The next request makes another one and brings the whole thread."""
+    model = Plays("hello", call("look", what="a"), "seen", "still here")
+    async with world.threads(FLOW, backend=place.start(model)) as threads:
+        thread = await threads.open("t")
+        await thread.send("hi")
+        await thread.send("look")
+        place.sandbox.world.conversations.clear()
+        if not restart:
+            await thread.send("are you there?")
+    if restart:
+        async with world.threads(FLOW, backend=place.again()) as threads:
+            await (await threads.open("t")).send("are you there?")
+
+    assert [
+        "user: hi",
+        "assistant: hello",
+        "user: look",
+        "call look",
+        "output: saw a",
+        "assistant: seen",
+        "user: are you there?",
+        "assistant: still here",
+    ] == place.held()
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])
+async def test_a_conversation_that_others_have_poisoned_goes_on(place: Place, world: World, restart: bool) -> None:
+    """A call nobody will answer stands behind our items: it is cleared away, or the conversation is left (R4)."""
+    poison = {
+        "id": "fc_x", "type": "function_call", "call_id": "call_x", "name": "x", "arguments": "{}",
+        "status": "completed",
+    }  # fmt: skip
+    async with world.threads(FLOW, backend=place.start(Answers(heard))) as threads:
+        thread = await threads.open("t")
+        await thread.send("one")
+        place.conversations[0].items.append(dict(poison))
+        if not restart:
+            reply = await thread.send("two")
+    if restart:
+        async with world.threads(FLOW, backend=place.again()) as threads:
+            reply = await (await threads.open("t")).send("two")
+
+    assert ("one two", 1 if restart else 2) == (reply.text, len(place.conversations))
+    assert ["user: one", "assistant: one", "user: two", "assistant: one two"] == place.held(-1)
+
+
+async def test_an_answer_that_was_cut_off_leaves_no_call_open(place: Place, world: World) -> None:
+    """The words of half an answer are kept as they are journaled; its half of a call is cleared away (C2)."""
+    flow = Flow("short")
+    brief = flow.assistant("brief", instructions="Be brief.", max_output_tokens=16)
+
+    @brief.tool()
+    def look(what: str) -> str:
+        """Look."""
+        return what
+
+    long = call("look", what=" ".join(["word"] * 30))
+    async with world.threads(flow, backend=place.start(Plays(long, "ok"))) as threads:
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed, match="incomplete"):
+            await thread.send("one")
+        await thread.send("two")
+
+    assert ["user: one", "user: two", "assistant: ok"] == place.held()
+
+
+async def test_an_assistant_with_a_view_of_its_own_is_shown_no_more_than_that(place: Place, world: World) -> None:
+    """Its request builds on nothing; the conversation is told of it by the next one that does (T)."""
+    flow = Flow("sights")
+    host = flow.assistant("host", instructions="Receive.")
+    guest = flow.assistant("guest", instructions="Visit.", view=1)
+
+    @host.tool(to=guest)
+    def invite() -> str:
+        """Invite."""
+        return "invited"
+
+    @guest.tool(to=host)
+    def leave() -> str:
+        """Leave."""
+        return "left"
+
+    model = Plays("hello", call("invite"), "here I am", call("leave"), "bye")
+    async with world.threads(flow, backend=place.start(model)) as threads:
+        thread = await threads.open("t")
+        for text in ("one", "two", "three"):
+            await thread.send(text)
+
+    shown = [item.text for item in model.prompts[2].items if isinstance(item, UserMessage)]
+    assert ["two"] == shown
+    assert (["one", "two", "three"], 1) == (
+        [one.removeprefix("user: ") for one in place.held() if one.startswith("user: ") and "You are" not in one],
+        len(place.conversations),
+    )
