@@ -14,12 +14,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from handoff.backends.base import Absent, Called, Delta, Ended, Report, Request
+from handoff.backends.credentials import checked_address, checked_key
 from handoff.backends.wire import Failure, Repeats, events_of, failure_of, with_unique_ids
 from handoff.clock import Clock, SystemClock
-from handoff.core.events import Usage
 from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 from handoff.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ class ServerBackend(Generic[Q, A]):
     ) -> None:
         if client is not None and (base_url is not None or api_key is not None):
             raise ConfigurationError("client= brings its own base_url and api_key: give either")
-        key = api_key or os.environ.get("OPENAI_API_KEY")
+        key = api_key or os.environ.get("OPENAI_API_KEY") or None
+        if client is None:
+            checked_key(key)
+            checked_address(base_url or os.environ.get("OPENAI_BASE_URL") or None)
         if client is None and key is None and base_url is None and "OPENAI_BASE_URL" not in os.environ:
             raise ConfigurationError("no API key: set OPENAI_API_KEY, or give api_key=, base_url= or client=")
         if input_tokens is not None and input_tokens < 1:

@@ -49,7 +49,9 @@ _TOO_LONG_TEXT = re.compile(r"(?i)maximum context length|context length exceeded
 #: Refused now, and taken in a few seconds.
 _LOCKED = "conversation_locked"
 _LOST = re.compile(
-    r"Previous response with id .* not found|No tool output found for function call|No tool call found for function"
+    r"Previous response with id .* not found|No tool output found for function call|No tool call found for function|"
+    r"(?i:n.t support|not supported|unsupported|unknown|unrecogni[sz]ed).{0,40}\bprevious_response_id\b|"
+    r"\bprevious_response_id\b.{0,40}(?i:not support|unsupported|not permitted|not allowed)"
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 _SECRET = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}|\bBearer\s+[A-Za-z0-9._~+/=-]{16,}")
