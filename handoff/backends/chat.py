@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from handoff.backends.base import Request
 from handoff.backends.chat_answer import ChatAnswer
 from handoff.backends.chat_question import ChatQuestion, Spelling
-from handoff.backends.profiles import profile_named
+from handoff.backends.profiles import Profile, profile_named
 from handoff.backends.server import ServerBackend
 from handoff.clock import Clock
 
@@ -71,6 +71,11 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
             clock=clock,
         )
         self._spelling = Spelling(known)
+
+    @property
+    def profile(self) -> Profile:
+        """How requests are spelled by now: as the profile says, without what the server has refused."""
+        return self._spelling.profile
 
     def _question(self, request: Request) -> ChatQuestion:
         return ChatQuestion(

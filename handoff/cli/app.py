@@ -166,6 +166,25 @@ def sandbox(
 
 
 @app.command()
+def doctor(
+    base_url: BaseUrl = None,
+    api_key_env: KeyVariable = None,
+    model: ModelName = None,
+    profile: Known = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="how long an answer may take")
+    ] = 30.0,
+    json: Json = False,
+) -> None:
+    """Ask a server what it can do: exit 0 if a backend fits, 3 if none does."""
+    from handoff.cli import connecting  # noqa: PLC0415 - loaded when it runs
+    from handoff.cli import doctor as examining  # noqa: PLC0415 - as above
+
+    server = connecting.Server(None, model, base_url, profile, api_key_env)
+    raise typer.Exit(examining.doctor(server, timeout, json=json))
+
+
+@app.command()
 def check(
     flows: Annotated[
         list[str], typer.Argument(metavar="FLOW...", help="module[:name], a path to a .py file, or an installed name")
