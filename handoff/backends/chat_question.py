@@ -10,8 +10,9 @@ from handoff.backends.base import OfferedTool, Request
 from handoff.backends.chat_messages import messages_of
 from handoff.backends.profiles import Profile, adapted
 from handoff.backends.spelling import Encoder, encoded, forced
-from handoff.backends.view import BYTES_A_TOKEN, seen, shortened
+from handoff.backends.view import BYTES_A_TOKEN, Piece, seen, shortened
 from handoff.backends.wire import Failure
+from handoff.backends.written import Written
 
 logger = logging.getLogger("handoff")
 
@@ -26,11 +27,17 @@ class Spelling:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._encoders = {True: Encoder(messages_of), False: Encoder(partial(messages_of, named=False))}
+        self._written = {names: Written(encoder) for names, encoder in self._encoders.items()}
 
     @property
     def encoder(self) -> Encoder:
         """What encodes messages."""
         return self._encoders[self.profile.names]
+
+    @property
+    def written(self) -> Written:
+        """The transcripts as they went out last."""
+        return self._written[self.profile.names]
 
     def learn(self, used: Profile, failure: Failure) -> bool:
         """Leave out what the server has refused; return whether there is another way now.
@@ -63,18 +70,24 @@ class ChatQuestion:
         self, request: Request, spelling: Spelling, *, model: str, stream: bool, input_tokens: int | None
     ) -> None:
         self._request, self._model, self._stream = request, model, stream
-        self._pieces, self._needed = seen(request.prompt, request.run)
+        #: What is sent; None while that is the whole transcript.
+        self._pieces: list[Piece] | None = None
         self._assistant = request.prompt.assistant
         self._spelling = spelling
         self._tried: list[Profile] = []
         self._shortened = False
         self._spell()
+        if request.prompt.view != "all":
+            self._cut()
         if input_tokens is not None:
             self._fit(max(0, input_tokens * BYTES_A_TOKEN - len(self._head) - len(self._instructions)))
 
     def body(self) -> bytes:
         """Return the body of the request."""
-        messages = [self._instructions, *(self._encoder.encode(piece, self._assistant) for piece in self._pieces)]
+        if self._pieces is None:
+            messages = [self._instructions, self._spelling.written.write(self._request.thread, self._request.prompt)]
+        else:
+            messages = [self._instructions, *(self._encoder.encode(piece, self._assistant) for piece in self._pieces)]
         return self._head + b",".join(filter(None, messages)) + b"]}"
 
     def amend(self, failure: Failure) -> bool:
@@ -89,7 +102,7 @@ class ChatQuestion:
             return True
         if not failure.too_long or self._shortened:
             return False
-        self._shortened = self._fit(sum(self._sizes()) // 2)
+        self._shortened = self._fit(sum(self._sizes(self._cut())) // 2)
         return self._shortened
 
     def _spell(self) -> None:
@@ -100,13 +113,19 @@ class ChatQuestion:
         message = {"role": self._profile.instructions, "content": instructions}
         self._instructions = encoded(message) if instructions else b""
 
-    def _sizes(self) -> list[int]:
-        return [len(self._encoder.encode(piece, self._assistant)) for piece in self._pieces]
+    def _cut(self) -> list[Piece]:
+        """Return what is sent in pieces, some of which may be left out."""
+        if self._pieces is None:
+            self._pieces, self._needed = seen(self._request.prompt, self._request.run)
+        return self._pieces
+
+    def _sizes(self, pieces: list[Piece]) -> list[int]:
+        return [len(self._encoder.encode(piece, self._assistant)) for piece in pieces]
 
     def _fit(self, budget: int) -> bool:
-        before = len(self._pieces)
-        self._pieces = shortened(self._pieces, self._sizes(), self._needed, budget)
-        return len(self._pieces) < before
+        before = self._cut()
+        self._pieces = shortened(before, self._sizes(before), self._needed, budget)
+        return len(self._pieces) < len(before)
 
 
 def _fields(request: Request, model: str, profile: Profile, *, stream: bool) -> dict[str, Any]:

@@ -219,13 +219,15 @@ class ServerBackend(Generic[Q, A]):
 
     async def _ask(self, client: AsyncOpenAI, body: bytes, left: float, answer: A) -> AsyncGenerator[str, None]:
         """Make the request once; yield what is said while `answer` takes it all in."""
+        import httpx2  # noqa: PLC0415 - only where a server is spoken to
         from openai import AsyncAzureOpenAI, AsyncStream  # noqa: PLC0415 - slow to import
 
         # Azure's client reads the model from a body that is no bytes yet, to build the path.
         sent: Any = {"body": json.loads(body)} if isinstance(client, AsyncAzureOpenAI) else {"content": body}
         sent["options"] = {"max_retries": 0, "timeout": max(0.001, min(self._timeout, left))}
         if not self._stream:
-            yield answer.take_whole(await client.post(self.path, cast_to=object, **sent))
+            whole = await client.post(self.path, cast_to=httpx2.Response, **sent)  # the SDK would go through it all
+            yield answer.take_whole(json.loads(whole.content))
             return
         stream: AsyncStream[object] = await client.post(
             self.path, cast_to=object, stream=True, stream_cls=AsyncStream[object], **sent

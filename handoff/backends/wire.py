@@ -260,7 +260,11 @@ def with_unique_ids(calls: Sequence[Asked], items: Sequence[Item]) -> tuple[Aske
         calls: as the model made them; an id may be missing.
         items: the transcript.
     """
-    taken = {asked.id for item in items if isinstance(item, Spoken) for asked in item.calls}
+    if not calls:
+        return ()
+    # By class: this looks at every item of what may be a long thread.
+    spoken = cast("list[Spoken]", [item for item in items if item.__class__ is Spoken])
+    taken = {asked.id for item in spoken for asked in item.calls}
     count = len(taken)
     named: list[Asked] = []
     for asked in calls:
