@@ -1,7 +1,7 @@
 """A server that costs next to nothing: canned answers on Chat Completions and Responses, whole or as a stream.
 
 It parses no JSON. A request whose last word is the user's is answered by a call of `go`, one that holds the call's
-output behind it by a sentence; so two requests make a turn with a handoff. `GET /stats` tells requests and bytes so far.
+output behind it by a sentence; so two requests make a handoff. `GET /stats` tells requests and bytes so far.
 """
 
 from __future__ import annotations
