@@ -10,6 +10,7 @@ from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
 from handoff.consulting import Consultation, RoomReply
 from handoff.core.state import Ticket
+from handoff.core.usage import Usage
 from handoff.decisions import Decision
 from handoff.errors import (
     CallRefused,
@@ -55,6 +56,7 @@ from handoff.thread import EditReceipt, Thread
 from handoff.threads import Threads
 
 if TYPE_CHECKING:
+    from handoff.connection import Connection, connect
     from handoff.store import SqlStore
 
 __version__ = "0.1.0"
@@ -66,6 +68,7 @@ __all__ = [
     "CallRefused",
     "Clock",
     "ConfigurationError",
+    "Connection",
     "Consultation",
     "Decision",
     "DefinitionError",
@@ -120,11 +123,17 @@ __all__ = [
     "ToolStarted",
     "Transition",
     "TransitionTaken",
+    "Usage",
     "call",
+    "connect",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name in {"Connection", "connect"}:
+        from handoff import connection  # noqa: PLC0415 - pydantic-settings is slow to import
+
+        return getattr(connection, name)
     if name == "SqlStore":
         from handoff.store import SqlStore  # noqa: PLC0415 - SQLAlchemy is slow to import
 

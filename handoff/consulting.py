@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
-from handoff.core.events import Usage
+from handoff.core.usage import Usage
 from handoff.errors import ConfigurationError
 
 if TYPE_CHECKING:

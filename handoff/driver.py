@@ -136,8 +136,8 @@ class Driver:
             self._apply(load(record.data), known=known)
         return bool(records)
 
-    def _apply(self, event: Event, *, known: bool = True) -> None:
-        before = self.journaled.apply(event)
+    def _apply(self, event: Event, after: State | None = None, *, known: bool = True) -> None:
+        before = self.journaled.apply(event, after)
         if before is not None and known:
             after = self.journaled.state
             for one in told(before, event, after):
@@ -203,8 +203,9 @@ class Driver:
         commit = self.journaled.commit(decided, self._clock.now())
         await self.call(self.store.append, self.thread, commit)
         self.ignored += decided.ignored
-        for before, event in zip(decided.before, decided.events, strict=True):
-            self._apply(event)
+        states = (*decided.before[1:], decided.state)
+        for before, event, after in zip(decided.before, decided.events, states, strict=True):
+            self._apply(event, after)
             for observer in OBSERVERS:
                 observer.committed(self._flow, before, event, self.journaled.state)
         self._woken(wake_at(self._flow, decided.state))

@@ -8,13 +8,14 @@ where the thread is driven.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
 from handoff.core import events as happened
 from handoff.core.items import Output
 from handoff.core.state import Move, State
 from handoff.core.status import Status
+from handoff.core.usage import NOTHING, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class RunChanged:
     status: Status
     #: What is known of a failure.
     reason: str = ""
+    #: What all answers of the run took; told at its end, where servers count it.
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ ThreadEvent: TypeAlias = (
 def as_json(event: ThreadEvent) -> dict[str, Any]:
     """Return the event as a JSON object; fields that say nothing are left out."""
     values = {one.name: getattr(event, one.name) for one in fields(event)}
+    if isinstance(event, RunChanged) and event.usage is not None:
+        values["usage"] = asdict(event.usage)
     return {"type": event.type, **{name: value for name, value in values.items() if value not in (None, "")}}
 
 
@@ -188,7 +193,7 @@ def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadE
             yield MessageAdded(thread, run.number, run.assistant, event.text)
         yield from _outputs(before, after)
     yield from _tickets(before, after)
-    yield from _runs(before, after)
+    yield from _runs(before, event, after)
     for move, output in moves(before, event, after):
         if output is not None:
             yield MessageAdded(thread, None if before.run is None else before.run.number, move.source, output)
@@ -226,10 +231,21 @@ def _tickets(before: State, after: State) -> Iterator[TicketChanged]:
             yield TicketChanged(after.thread, ticket.id, "closed", ticket.call.id, ticket.call.tool)
 
 
-def _runs(before: State, after: State) -> Iterator[RunChanged]:
+def usage_of(event: happened.Event) -> Usage:
+    """Return what the answer that this event reports took; nothing for all other events.
+
+    Args:
+        event: the event.
+    """
+    spent = event.usage if isinstance(event, happened.CallsRequested | happened.RunEnded) else None
+    return spent or NOTHING
+
+
+def _runs(before: State, event: happened.Event, after: State) -> Iterator[RunChanged]:
     old, new = before.run, after.run
     if old is not None and new is None and after.ended is not None:
-        yield RunChanged(after.thread, old.number, old.assistant, after.ended, after.reason)
+        spent = old.usage + usage_of(event)
+        yield RunChanged(after.thread, old.number, old.assistant, after.ended, after.reason, spent or None)
     elif new is not None and (old is None or old.status is not new.status):
         yield RunChanged(after.thread, new.number, new.assistant, new.status)
 

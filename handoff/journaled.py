@@ -49,14 +49,15 @@ class Journaled:
         assert self._state is not None
         return self._state
 
-    def apply(self, event: Event) -> State | None:
+    def apply(self, event: Event, after: State | None = None) -> State | None:
         """Fold the next event of the journal; return the thread just before it.
 
         Args:
             event: the event.
+            after: the thread after it, where whoever decided on the event has found that already.
         """
         before = self._state
-        self._state, _ = receive(before, event)
+        self._state = receive(before, event)[0] if after is None else after
         if before is not None:
             self.transcript.extend(stored_by(before, event))
         if isinstance(event, RunStarted):

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from handoff.core import events as happened
 from handoff.core.state import State
 from handoff.core.status import Status
+from handoff.core.usage import NOTHING, Usage
 from handoff.errors import HandoffError, RunFailed, ThreadClosed
-from handoff.events import MessageAdded, told
+from handoff.events import MessageAdded, told, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Reply:
     assistant: str
     #: All that was said since the message, as (assistant, text).
     messages: tuple[tuple[str, str], ...] = ()
+    #: What the answers since the message took, as far as servers told.
+    usage: Usage = NOTHING
 
     def __str__(self) -> str:
         return self.text
@@ -40,6 +43,7 @@ class Collector:
     answer: Reply | HandoffError | None = None
     _messages: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     _accepted: bool = False
+    _usage: Usage = NOTHING
 
     def see(self, before: State, event: happened.Event, after: State) -> None:
         """Take note of one journaled event.
@@ -57,6 +61,7 @@ class Collector:
             self._accepted = True
         if not self._accepted:
             return
+        self._usage += usage_of(event)
         for one in told(before, event, after):
             if isinstance(one, MessageAdded) and one.assistant is not None:
                 self._messages.append((one.assistant, one.text))
@@ -67,4 +72,4 @@ class Collector:
         if after.ended is not None and after.ended is not Status.COMPLETED:
             return RunFailed(after.thread, str(after.ended), after.reason or f"the run is {after.ended}")
         text = self._messages[-1][1] if self._messages else ""
-        return Reply(text, after.assistant, tuple(self._messages))
+        return Reply(text, after.assistant, tuple(self._messages), self._usage)

@@ -13,10 +13,11 @@ from typing import Any
 from handoff.consulting import Inquiry, RoomReply
 from handoff.core import receive
 from handoff.core.codec import load
-from handoff.core.events import CallsRequested, MessageAccepted, RunEnded, ThreadOpened, Usage
+from handoff.core.events import CallsRequested, MessageAccepted, RunEnded, ThreadOpened
 from handoff.core.items import Item, Output, Spoken, UserMessage
 from handoff.core.state import Phase, State
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 from handoff.errors import KeyReused, RunFailed
 from handoff.events import MessageAdded, told
 from handoff.metadata import Metadata

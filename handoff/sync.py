@@ -20,6 +20,7 @@ from handoff.backends.base import Backend
 from handoff.clock import Clock
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
+from handoff.core.usage import Usage
 from handoff.decisions import Decision
 from handoff.errors import ConfigurationError, ThreadsClosed
 from handoff.events import ThreadEvent
@@ -193,6 +194,11 @@ class Thread(Generic[M]):
     def tickets(self) -> tuple[Ticket, ...]:
         """The calls that outlive their batch and are not decided."""
         return self._thread.tickets
+
+    @property
+    def usage(self) -> Usage:
+        """What all answers on the thread took, as far as servers told."""
+        return self._thread.usage
 
     def transcript(self) -> tuple[Item, ...]:
         """As `handoff.Thread.transcript`."""

@@ -22,6 +22,7 @@ from handoff.core.codec import load
 from handoff.core.events import EditDenied, Edited, Event
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
+from handoff.core.usage import Usage
 from handoff.decisions import Decision, Verdict, decide
 from handoff.driver import Driver
 from handoff.errors import ConfigurationError, HandoffError, TicketClosed
@@ -83,6 +84,11 @@ class Thread(Generic[M]):
     def tickets(self) -> tuple[Ticket, ...]:
         """The calls that outlive their batch and are not decided."""
         return self.state.tickets
+
+    @property
+    def usage(self) -> Usage:
+        """What all answers on the thread took, as far as servers told."""
+        return self.state.usage
 
     async def transcript(self) -> tuple[Item, ...]:
         """Return what was said and done, in order, with what still waits to be sent."""

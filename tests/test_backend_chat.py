@@ -14,8 +14,9 @@ import handoff.sync
 from handoff import Flow, RunFailed, TextDelta
 from handoff.backends.chat import Chat
 from handoff.core.codec import load
-from handoff.core.events import CallsRequested, RunEnded, Usage
+from handoff.core.events import CallsRequested, RunEnded
 from handoff.core.items import Note, Output, Spoken, UserMessage
+from handoff.core.usage import Usage
 from handoff.sandbox import Faults, Sandbox, Scripted, serving
 from tests.support.forms import World
 from tests.support.gates import Gate

@@ -21,10 +21,10 @@ from handoff.backends.responses_answer import ResponsesAnswer
 from handoff.backends.server import NOT_OURS
 from handoff.backends.wire import RETRIES, Refused, Unreadable, failure_of
 from handoff.clock import SystemClock
-from handoff.core.events import Usage
 from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
 from handoff.core.state import Mode
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 from handoff.errors import ConfigurationError
 from tests.support.chat_server import Script, called, chunk, completion, error, events, piece, response, scripted
 from tests.support.waits import Waits

@@ -9,9 +9,9 @@ import pytest
 
 from handoff.backends.base import Called, Delta, Ended, OfferedTool, Prompt, Report, Request
 from handoff.backends.responses import Responses
-from handoff.core.events import Usage
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 from handoff.errors import ConfigurationError
 from tests.support.chat_server import Script, error, events, response, scripted
 from tests.support.waits import Waits

@@ -328,3 +328,12 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, handoff: Command
     found = process.communicate(timeout=60)
 
     assert (0, False) == (process.returncode, "Traceback" in found[1])
+
+
+def test_a_script_that_goes_on_behind_the_end_fails(handoff: Commands) -> None:
+    """A line that a closed thread refuses was not said before: the command ends with 1."""
+    script = handoff.write("long.txt", "want a pen\nclose\nand now\n")
+    found = handoff("chat", "desk.py", "--script", script)
+
+    assert 1 == found.code
+    assert "said on this thread before" not in found.err

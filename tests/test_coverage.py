@@ -23,6 +23,7 @@ from handoff import (
 from handoff.backends.embedded import Embedded
 from handoff.diagram import Arrow
 from handoff.observers import OBSERVERS, observing
+from handoff.sandbox import Sandbox, serving
 from handoff.sync import Threads
 from handoff.testing import Talk
 from handoff.testing.coverage import Coverage, Covered, Measure, coverage_of, required, table
@@ -690,3 +691,66 @@ def test_the_command_asks_guards_about_the_metadata_of_the_journal(tmp_path: Pat
     store.close()
 
     assert {"desk.weigh->van light=false", "desk.weigh->van light=true"} <= seen(recorder.record, "guards")
+
+
+# -- handoff cover --script --------------------------------------------------------------------------------------------
+
+
+def test_a_script_is_played_and_measured(handoff: Commands) -> None:
+    """Without a store the script's own thread is measured, and stands under the script's name."""
+    script = handoff.write("tea.txt", "# one\nwant tea\nclose\n")
+    shown = handoff("cover", handoff.desk, "--script", script)
+    found = handoff("cover", handoff.desk, "--script", script, "--json")
+
+    assert (0, 0) == (shown.code, found.code)
+    assert "desk: 1 thread of scripts\n" in shown.out
+    assert "transitions     2 of 3" in shown.out
+    assert ["tea"] == found.events[0]["transitions"]["items"]["store.close->end"]["tests"]
+    assert 1 == len(found.events)
+
+
+def test_several_scripts_go_on_threads_of_their_own(handoff: Commands) -> None:
+    """Each begins at the beginning; with a store the threads are kept in it."""
+    scripts = [handoff.write(f"{item}.txt", f"want {item}\n") for item in ("tea", "cake")]
+    found = handoff("cover", handoff.desk, "--script", scripts[0], "--script", scripts[1], "--store", handoff.store)
+    later = handoff("cover", handoff.desk, "--store", handoff.store)
+
+    assert (0, 0) == (found.code, later.code)
+    assert f"desk: 2 threads of {handoff.store}" in found.out
+    assert "desk: 2 threads of" in later.out
+
+
+def test_a_script_that_fails_is_measured_up_to_there(handoff: Commands) -> None:
+    """The command ends with 1 and says which script it was."""
+    script = handoff.write("bad.txt", "want tea\nclose\nagain\n")
+    found = handoff("cover", handoff.desk, "--script", script)
+
+    assert 1 == found.code
+    assert "transitions     2 of 3" in found.out
+    assert f"{script} was not played to its end" in found.err
+
+
+def test_a_script_is_played_on_a_server(handoff: Commands) -> None:
+    """The backend of the options answers, and what it does is measured."""
+    script = handoff.write("tea.txt", 'call ask_for {"item": "tea"}\n')
+    with serving(Sandbox()) as url:
+        server = ("--backend", "chat", "--base-url", url, "--model", "tiny")
+        found = handoff("cover", handoff.desk, "--script", script, *server)
+
+    assert (0, True) == (found.code, "transitions     1 of 3" in found.out)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param([], "give --store FILE, or --script FILE", id="nothing-to-measure"),
+        pytest.param(["--store", "none.db"], "there is no such file", id="no-such-store"),
+        pytest.param(["--script", "none.txt"], "cannot be read", id="no-such-script"),
+    ],
+)
+def test_there_has_to_be_something_to_measure(handoff: Commands, options: list[str], said: str) -> None:
+    """A usage error says what is missing."""
+    found = handoff("cover", handoff.desk, *options)
+
+    assert (2, "") == (found.code, found.out)
+    assert said in found.err

@@ -30,8 +30,8 @@ from handoff.backends.assistants_run import (
 from handoff.backends.base import Accepted, Called, Delta, Ended, Report, Request
 from handoff.backends.wire import Failure, Repeats
 from handoff.clock import Clock
-from handoff.core.events import Usage
 from handoff.core.status import TERMINAL, Status
+from handoff.core.usage import Usage
 
 logger = logging.getLogger("handoff")
 

@@ -9,9 +9,9 @@ from typing import Any
 from handoff.backends.assistants_api import Failed, Wire
 from handoff.backends.base import Accepted, Ended, Report, Request
 from handoff.backends.wire import Failure, listed, mapping, told, whole
-from handoff.core.events import Usage
 from handoff.core.items import Asked
 from handoff.core.status import ACTIVE, TERMINAL, Status
+from handoff.core.usage import Usage
 
 REQUIRES_ACTION = str(Status.REQUIRES_ACTION)
 #: Statuses in which a run can be cancelled.

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from handoff.core.events import Usage
 from handoff.core.items import Asked, Item
 from handoff.core.state import JSON, Mode
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 
 NamedView: TypeAlias = Literal["all", "own", "since_active"]
 View: TypeAlias = NamedView | int

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from handoff.backends.base import Request
 from handoff.backends.chat_answer import ChatAnswer
-from handoff.backends.chat_messages import messages_of
-from handoff.backends.chat_question import ChatQuestion
+from handoff.backends.chat_question import ChatQuestion, Spelling
+from handoff.backends.profiles import Profile, profile_named
 from handoff.backends.server import ServerBackend
-from handoff.backends.spelling import Encoder
 from handoff.clock import Clock
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
         self,
         model: str,
         *,
+        profile: str | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         client: AsyncOpenAI | None = None,
@@ -46,7 +46,9 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
 
         Args:
             model: name of the model for assistants that declare none.
-            base_url: where the server is; by default what the SDK takes from the environment.
+            profile: what the server is known to take, a key of `handoff.backends.profiles.PROFILES`; by default what
+                most servers take. What a server refuses is left out in any case.
+            base_url: where the server is; by default where the profile says, else what the SDK takes.
             api_key: the key; by default `OPENAI_API_KEY`. A server at a `base_url` may need none.
             client: a client of the SDK to use instead; it is left open.
             stream: whether text is told as it is written. Without, answers come whole.
@@ -57,9 +59,10 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
         Raises:
             ConfigurationError: there is no key, or an argument cannot work.
         """
+        known = profile_named(profile)
         super().__init__(
             model,
-            base_url=base_url,
+            base_url=base_url if base_url is not None or client is not None else known.base_url,
             api_key=api_key,
             client=client,
             stream=stream,
@@ -67,11 +70,16 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
             timeout=timeout,
             clock=clock,
         )
-        self._encoder = Encoder(messages_of)
+        self._spelling = Spelling(known)
+
+    @property
+    def profile(self) -> Profile:
+        """How requests are spelled by now: as the profile says, without what the server has refused."""
+        return self._spelling.profile
 
     def _question(self, request: Request) -> ChatQuestion:
         return ChatQuestion(
-            request, self._encoder, model=self.model, stream=self._stream, input_tokens=self._input_tokens
+            request, self._spelling, model=self.model, stream=self._stream, input_tokens=self._input_tokens
         )
 
     def _answer(self) -> ChatAnswer:

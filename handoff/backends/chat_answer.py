@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handoff.backends.wire import Refused, Unreadable, listed, mapping, whole
-from handoff.core.events import Usage
 from handoff.core.items import Asked
+from handoff.core.usage import Usage
 
 #: Why an answer ends before its time.
 CUT = {

@@ -13,12 +13,13 @@ from handoff.backends.view import Piece
 from handoff.core.items import Asked, Output, Spoken
 
 
-def messages_of(piece: Piece, assistant: str) -> list[dict[str, Any]]:
+def messages_of(piece: Piece, assistant: str, *, named: bool = True) -> list[dict[str, Any]]:
     """Return the messages of one piece of the transcript.
 
     Args:
         piece: the piece.
         assistant: name of the assistant that is to read them.
+        named: whether a message says by its `name` which assistant speaks.
     """
     first = piece[0]
     if isinstance(first, Output):
@@ -28,6 +29,8 @@ def messages_of(piece: Piece, assistant: str) -> list[dict[str, Any]]:
         return [{"role": "user", "content": first.text}]
     text, answered = parted(piece, assistant)
     message: dict[str, Any] = {"role": "assistant", "name": first.assistant, "content": text or None}
+    if not named:
+        del message["name"]
     if answered:
         message["tool_calls"] = [_call(call) for call, _ in answered]
     elif not text:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handoff.backends.wire import Refused, Unreadable, listed, mapping, whole
-from handoff.core.events import Usage
 from handoff.core.items import Asked
+from handoff.core.usage import Usage
 
 # Tuples, since what is looked up in them may be anything JSON can hold.
 #: Events whose `delta` is said to the user.

@@ -14,12 +14,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from handoff.backends.base import Absent, Accepted, Called, Delta, Ended, Known, Report, Request
+from handoff.backends.credentials import checked_address, checked_key
 from handoff.backends.wire import Failure, Repeats, events_of, failure_of, with_unique_ids
 from handoff.clock import Clock, SystemClock
-from handoff.core.events import Usage
 from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 from handoff.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -108,7 +109,10 @@ class ServerBackend(Generic[Q, A]):
     ) -> None:
         if client is not None and (base_url is not None or api_key is not None):
             raise ConfigurationError("client= brings its own base_url and api_key: give either")
-        key = api_key or os.environ.get("OPENAI_API_KEY")
+        key = api_key or os.environ.get("OPENAI_API_KEY") or None
+        if client is None:
+            checked_key(key)
+            checked_address(base_url or os.environ.get("OPENAI_BASE_URL") or None)
         if client is None and key is None and base_url is None and "OPENAI_BASE_URL" not in os.environ:
             raise ConfigurationError("no API key: set OPENAI_API_KEY, or give api_key=, base_url= or client=")
         if input_tokens is not None and input_tokens < 1:
@@ -257,13 +261,15 @@ class ServerBackend(Generic[Q, A]):
 
     async def _ask(self, client: AsyncOpenAI, body: bytes, left: float, answer: A) -> AsyncGenerator[str, None]:
         """Make the request once; yield what is said while `answer` takes it all in."""
+        import httpx2  # noqa: PLC0415 - only where a server is spoken to
         from openai import AsyncAzureOpenAI, AsyncStream  # noqa: PLC0415 - slow to import
 
         # Azure's client reads the model from a body that is no bytes yet, to build the path.
         sent: Any = {"body": json.loads(body)} if isinstance(client, AsyncAzureOpenAI) else {"content": body}
         sent["options"] = self._options(left)
         if not self._stream:
-            yield answer.take_whole(await client.post(self.path, cast_to=object, **sent))
+            whole = await client.post(self.path, cast_to=httpx2.Response, **sent)  # the SDK would go through it all
+            yield answer.take_whole(json.loads(whole.content))
             return
         stream: AsyncStream[object] = await client.post(
             self.path, cast_to=object, stream=True, stream_cls=AsyncStream[object], **sent

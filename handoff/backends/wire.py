@@ -50,7 +50,9 @@ _TOO_LONG_TEXT = re.compile(r"(?i)maximum context length|context length exceeded
 LOCKED = "conversation_locked"
 _LOST = re.compile(
     r"(Previous response|Conversation) with id .* not found|No tool (output|call) found for function"
-    r"|Duplicate (item found|function_call_output)"
+    r"|Duplicate (item found|function_call_output)|"
+    r"(?i:n.t support|not supported|unsupported|unknown|unrecogni[sz]ed).{0,40}\bprevious_response_id\b|"
+    r"\bprevious_response_id\b.{0,40}(?i:not support|unsupported|not permitted|not allowed)"
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 _SECRET = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}|\bBearer\s+[A-Za-z0-9._~+/=-]{16,}")
@@ -265,7 +267,11 @@ def with_unique_ids(calls: Sequence[Asked], items: Sequence[Item]) -> tuple[Aske
         calls: as the model made them; an id may be missing.
         items: the transcript.
     """
-    taken = {asked.id for item in items if isinstance(item, Spoken) for asked in item.calls}
+    if not calls:
+        return ()
+    # By class: this looks at every item of what may be a long thread.
+    spoken = cast("list[Spoken]", [item for item in items if item.__class__ is Spoken])
+    taken = {asked.id for item in spoken for asked in item.calls}
     count = len(taken)
     named: list[Asked] = []
     for asked in calls:

@@ -23,6 +23,15 @@ Kept = Annotated[Path, typer.Option("--store", metavar="FILE", exists=True, dir_
 By = Annotated[str, typer.Option("--by", metavar="WHO", help="who decides")]
 Driving = Annotated[str | None, typer.Option("--flow", metavar="FLOW", help="act on it at once, with this flow")]
 Output = Annotated[str, typer.Option("--output", metavar="TEXT", help="the result, as the model reads it")]
+Kind = Annotated[str | None, typer.Option("--backend", metavar="KIND", help="embedded, chat, responses or assistants")]
+ModelName = Annotated[str | None, typer.Option("--model", metavar="NAME", help="the model at the server")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="where the server is, with its /v1")]
+Known = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="the server: openai, azure, llama.cpp, ollama, vllm")
+]
+KeyVariable = Annotated[
+    str | None, typer.Option("--api-key-env", metavar="NAME", help="the environment variable that holds the API key")
+]
 
 
 class Format(Enum):
@@ -68,12 +77,18 @@ def chat(
     script: Annotated[
         Path | None, typer.Option("--script", metavar="FILE", help="one user message a line; # begins a comment")
     ] = None,
+    backend: Kind = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    profile: Known = None,
+    api_key_env: KeyVariable = None,
     json: Json = False,
 ) -> None:
     """Talk to a flow: at the terminal, or one message a line from a script or a pipe."""
-    from handoff.cli import talking  # noqa: PLC0415 - loaded when it runs
+    from handoff.cli import connecting, talking  # noqa: PLC0415 - loaded when it runs
 
-    options = talking.Options(flow, metadata or [], dep or [], thread, store, json)
+    server = connecting.Server(backend, model, base_url, profile, api_key_env)
+    options = talking.Options(flow, metadata or [], dep or [], thread, store, json, server)
     raise typer.Exit(talking.chat(options, script))
 
 
@@ -85,12 +100,18 @@ def run(
     dep: Dep = None,
     thread: ThreadId = None,
     store: StoreFile = None,
+    backend: Kind = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    profile: Known = None,
+    api_key_env: KeyVariable = None,
     json: Json = False,
 ) -> None:
     """Send one message and show what comes of it."""
-    from handoff.cli import talking  # noqa: PLC0415 - loaded when it runs
+    from handoff.cli import connecting, talking  # noqa: PLC0415 - loaded when it runs
 
-    options = talking.Options(flow, metadata or [], dep or [], thread, store, json)
+    server = connecting.Server(backend, model, base_url, profile, api_key_env)
+    options = talking.Options(flow, metadata or [], dep or [], thread, store, json, server)
     raise typer.Exit(talking.run_once(options, text))
 
 
@@ -145,6 +166,25 @@ def sandbox(
 
 
 @app.command()
+def doctor(
+    base_url: BaseUrl = None,
+    api_key_env: KeyVariable = None,
+    model: ModelName = None,
+    profile: Known = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, help="how long an answer may take")
+    ] = 30.0,
+    json: Json = False,
+) -> None:
+    """Ask a server what it can do: exit 0 if a backend fits, 3 if none does."""
+    from handoff.cli import connecting  # noqa: PLC0415 - loaded when it runs
+    from handoff.cli import doctor as examining  # noqa: PLC0415 - as above
+
+    server = connecting.Server(None, model, base_url, profile, api_key_env)
+    raise typer.Exit(examining.doctor(server, timeout, json=json))
+
+
+@app.command()
 def check(
     flows: Annotated[
         list[str], typer.Argument(metavar="FLOW...", help="module[:name], a path to a .py file, or an installed name")
@@ -180,9 +220,13 @@ def graph(
 @app.command()
 def cover(
     flow: Chosen,
-    store: Kept,
+    store: StoreFile = None,
     thread: Annotated[
         list[str] | None, typer.Option("--thread", metavar="ID", help="look at this one only; may be repeated")
+    ] = None,
+    script: Annotated[
+        list[Path] | None,
+        typer.Option("--script", metavar="FILE", help="play it first, on a thread of its own; may be repeated"),
     ] = None,
     fail_under: Annotated[
         list[str] | None,
@@ -191,12 +235,23 @@ def cover(
     diagram: Annotated[
         Path | None, typer.Option("--diagram", metavar="FILE", help="draw the flow, what was missed in red")
     ] = None,
+    metadata: Set = None,
+    dep: Dep = None,
+    backend: Kind = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    profile: Known = None,
+    api_key_env: KeyVariable = None,
     json: Json = False,
 ) -> None:
-    """Measure how much of a flow the threads of a store have exercised."""
-    from handoff.cli import cover as covering  # noqa: PLC0415 - loaded when it runs
+    """Measure how much of a flow the threads of a store have exercised, or scripts that are played for it."""
+    from handoff.cli import connecting, talking  # noqa: PLC0415 - loaded when it runs
+    from handoff.cli import cover as covering  # noqa: PLC0415 - as above
 
-    raise typer.Exit(covering.cover(flow, store, thread or [], fail_under or [], diagram, json=json))
+    server = connecting.Server(backend, model, base_url, profile, api_key_env)
+    options = talking.Options(flow, metadata or [], dep or [], None, store, json, server)
+    measure = covering.Measure(options, thread or [], script or [], fail_under or [], diagram)
+    raise typer.Exit(covering.cover(measure))
 
 
 @threads.command("ls")

@@ -24,6 +24,7 @@ from handoff import (
     ToolProgress,
     ToolStarted,
     TransitionTaken,
+    Usage,
 )
 from handoff.events import as_json
 
@@ -52,6 +53,13 @@ _CONTROLS[ord("\r")] = ""
 def clean(text: str) -> str:
     """Return the text without what would command a terminal."""
     return text.translate(_CONTROLS).encode(errors="replace").decode()
+
+
+def counted(usage: Usage) -> str:
+    """Return what model calls took, in words."""
+    cached = f" ({usage.cached_tokens} of them cached)" if usage.cached_tokens else ""
+    calls = f"{usage.model_calls} model call{'s' * (usage.model_calls != 1)}"
+    return f"{calls}, {usage.input_tokens} tokens read{cached}, {usage.output_tokens} written"
 
 
 class Printer(Protocol):

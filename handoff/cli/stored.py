@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from handoff import Decision, Deps, Flow, MessageAdded, SqlStore, SystemClock, Thread, Threads, ThreadUnknown
+from handoff.cli.connecting import Server, backend_of
 from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.interrupts import Guard, run
 from handoff.cli.lending import lent
 from handoff.cli.loading import installed_flow, load_flow
-from handoff.cli.printing import STAGES, Screen, clean, notice, write, write_json
+from handoff.cli.printing import STAGES, Screen, clean, counted, notice, write, write_json
 from handoff.cli.talking import printer_for
 from handoff.decisions import decide, deliver, needs_flow, thread_state
-from handoff.history import replay
+from handoff.history import folded, replay
 from handoff.side_rooms import room_place
 from handoff.store import Summary
 
@@ -66,6 +67,7 @@ def show_thread(path: Path, name: str, *, json: bool) -> Exit:
         if summary is None:
             raise ThreadUnknown(name)
         events = list(replay(store.journal(name)))
+        state = folded(store.journal(name))
         tickets = [row for row in store.tickets(name) if row.stage != "closed"]
         waiting = store.inbox(name)
         below = store.threads(f"{name}/")
@@ -74,7 +76,8 @@ def show_thread(path: Path, name: str, *, json: bool) -> Exit:
         from handoff.events import as_json  # noqa: PLC0415 - beside its only use
 
         shown = _as_json(name, summary, [row.id for row in tickets])
-        write_json({**shown, "rooms": sorted(str(place) for place, _ in rooms)})
+        spent = {} if state is None else {"usage": asdict(state.usage)}
+        write_json({**shown, **spent, "rooms": sorted(str(place) for place, _ in rooms)})
         for event in events:
             write_json(as_json(event))
         return Exit.DONE
@@ -84,6 +87,8 @@ def show_thread(path: Path, name: str, *, json: bool) -> Exit:
     for field_name, value in summary.metadata.items():
         if value is not None:
             screen.line(f"  {field_name} = {value!r}", "dim")
+    if state is not None and state.usage:
+        screen.line(f"  {counted(state.usage)}", "dim")
     for event in events:
         screen.show(event)
     for row in tickets:
@@ -176,7 +181,8 @@ def _judging_flow(store: SqlStore, order: Order, thread: str, ticket: str) -> Fl
 
 async def _drive(guard: Guard, flow: Flow[Any, Any], deps: Deps | None, order: Order, name: str, ticket: str) -> Exit:
     printer = printer_for(flow, json=order.json)
-    async with Threads(flow, deps=deps, store=SqlStore(order.store)) as threads:
+    backend = backend_of(Server())
+    async with Threads(flow, deps=deps, backend=backend, store=SqlStore(order.store)) as threads:
         thread = await threads.get(name)
 
         async def act() -> Exit:

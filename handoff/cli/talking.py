@@ -12,13 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handoff import Deps, Flow, RunFailed, Store, SystemClock, Thread, ThreadClosed, ThreadEvent, Threads
+from handoff import (
+    Deps,
+    Flow,
+    RunChanged,
+    RunFailed,
+    Store,
+    SystemClock,
+    Thread,
+    ThreadClosed,
+    ThreadEvent,
+    Threads,
+    Usage,
+)
+from handoff.cli.connecting import Server, backend_of
 from handoff.cli.exits import Exit, exit_code
 from handoff.cli.interrupts import Guard, run
 from handoff.cli.lending import lent
 from handoff.cli.lines import Line, script_lines, standard_input
 from handoff.cli.loading import load_flow
-from handoff.cli.printing import JsonLines, Printer, Screen, notice
+from handoff.cli.printing import JsonLines, Printer, Screen, counted, notice
 from handoff.cli.values import initial_metadata
 from handoff.history import replay
 
@@ -39,6 +52,8 @@ class Options:
     store: Path | None = None
     #: Whether events are printed as JSON.
     json: bool = False
+    #: Who runs the model.
+    server: Server = field(default_factory=Server)
 
 
 def chat(options: Options, script: Path | None) -> Exit:
@@ -69,9 +84,39 @@ def run_once(options: Options, text: str) -> Exit:
         return run(lambda guard: talk.play(guard, _each([Line(text)])))
 
 
+def play_script(options: Options, script: Path, store: Store) -> Exit:
+    """Play a script on a thread of its own, and end at the first turn without a reply.
+
+    Args:
+        options: as for `chat`, with the thread's id; nothing of the conversation is printed as JSON.
+        script: a file of user messages.
+        store: where the thread is kept.
+    """
+    lines, flow = script_lines(script), load_flow(options.flow)
+    with lent(flow, options.deps, options.store) as deps:
+        talk = _Talk(flow, deps, options, at_terminal=False, described=False, store=store)
+        return run(lambda guard: talk.play(guard, _each(lines)))
+
+
 async def _each(lines: Iterable[Line]) -> AsyncIterator[Line]:
     for line in lines:
         yield line
+
+
+class Silence:
+    """Where nothing is written: the command has something else to print."""
+
+    def show(self, event: ThreadEvent) -> None:
+        """Write nothing."""
+
+    def prompt(self) -> None:
+        """Ask nobody."""
+
+    def answered(self) -> None:
+        """Nobody was asked."""
+
+    def leave(self) -> None:
+        """No line is open."""
 
 
 def printer_for(flow: Flow[Any, Any], *, json: bool, at_terminal: bool = False) -> Printer:
@@ -98,26 +143,37 @@ class _Talk:
     """One command's conversation."""
 
     def __init__(
-        self, flow: Flow[Any, Any], deps: Deps | None, options: Options, *, at_terminal: bool, described: bool
+        self,
+        flow: Flow[Any, Any],
+        deps: Deps | None,
+        options: Options,
+        *,
+        at_terminal: bool,
+        described: bool,
+        store: Store | None = None,
     ) -> None:
         self._flow = flow
         self._options = options
         self._at_terminal = at_terminal
         self._metadata = initial_metadata(flow, options.metadata)
         self._deps = deps
-        self._printer = printer_for(flow, json=options.json, at_terminal=at_terminal)
+        self._backend = backend_of(options.server)
+        json, measured = options.json, store is not None
+        self._printer = Silence() if json and measured else printer_for(flow, json=json, at_terminal=at_terminal)
+        self._store = store
         self._shown = 0
         self._described = described
         #: How many events of the past are not to be shown again.
         self._past = 0
+        self._spent = Usage()
 
     async def play(self, guard: Guard, lines: AsyncIterator[Line]) -> Exit:
         """Open the thread, finish what was interrupted, and send the lines."""
-        store = store_at(self._options.store)
+        store = self._store or store_at(self._options.store)
         name = self._options.thread or SystemClock().new_id()
         if store is not None:
             self._past = sum(1 for _ in replay(store.journal(name)))
-        async with Threads(self._flow, deps=self._deps, store=store) as threads:
+        async with Threads(self._flow, deps=self._deps, backend=self._backend, store=store) as threads:
             self._introduce()
             with threads.watching(name, self._watch):
                 thread: Thread[Any] | None = None
@@ -128,6 +184,8 @@ class _Talk:
                     return await self._send_all(thread, lines)
 
                 code = await guard(talk())
+                if self._spent:
+                    notice(f"that took {counted(self._spent)}")
                 if code is None:
                     self._printer.leave()
                     if thread is not None:
@@ -137,7 +195,7 @@ class _Talk:
 
     def _introduce(self) -> None:
         describe = getattr(self._flow.offline, "describe", None)
-        if describe is None:
+        if describe is None or self._backend is not None:
             return
         text: str = describe()
         notice(text if self._described else text.partition("\n")[0])
@@ -147,6 +205,8 @@ class _Talk:
             self._past -= 1
             return
         self._shown += 1
+        if isinstance(event, RunChanged) and event.usage is not None:
+            self._spent += event.usage
         self._printer.show(event)
 
     async def _open(self, threads: Threads[Any], name: str) -> Thread[Any]:
@@ -169,7 +229,8 @@ class _Talk:
             self._printer.answered()
             shown = self._shown
             code = await self._send(thread, line)
-            if line.key is not None and shown == self._shown:
+            said_before = line.key is not None and shown == self._shown
+            if said_before and (code is Exit.DONE or thread.status != "closed"):
                 repeated += 1
             elif code is not Exit.DONE and not self._at_terminal:
                 return code

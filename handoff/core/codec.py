@@ -16,6 +16,8 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 from handoff.core.events import Event
 from handoff.errors import StoreError
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
 TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 
 
@@ -49,6 +51,8 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if value.__class__ in _SCALARS:
+        return value
     if isinstance(value, Enum):
         return value.value
     if value.__class__ is tuple:

@@ -14,32 +14,10 @@ from typing import Literal, TypeAlias
 from handoff.core.items import Asked
 from handoff.core.state import JSON, Call, Mode, Move, StopCause
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 from handoff.limits import Limits
 
 # `at` is Unix time in seconds on every event.
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What model calls took, as their servers count it."""
-
-    #: Tokens read.
-    input_tokens: int = 0
-    #: Of these, tokens the server had in its cache.
-    cached_tokens: int = 0
-    #: Tokens written.
-    output_tokens: int = 0
-    #: Answers of a model; a request that was refused and made again counts once.
-    model_calls: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        """Return what both took."""
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.output_tokens + other.output_tokens,
-            self.model_calls + other.model_calls,
-        )
 
 
 # -- the thread --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ from handoff.core.status import LEGAL, TERMINAL, Status
 from handoff.core.texts import HOW, joined, tell
 from handoff.core.tickets import late_patch
 from handoff.core.todo import runnable, todo
+from handoff.core.usage import Usage
 from handoff.errors import IllegalEvent
 
 #: The status a stopped run ends in.
@@ -364,6 +365,14 @@ def _known(state: State, event: happened.ThreadKnown) -> State:
     return replace(state, ref=event.ref)
 
 
+def _spent(state: State, usage: Usage | None) -> State:
+    """Count what an answer took: for its run, and for the thread."""
+    if usage is None:
+        return state
+    run = active_run(state)
+    return replace(state, run=replace(run, usage=run.usage + usage), usage=state.usage + usage)
+
+
 def _accepted(state: State, event: happened.RequestAccepted) -> State:
     state = _stored(state, event)
     run = active_run(state)
@@ -390,7 +399,7 @@ def _absent(state: State, event: happened.RequestAbsent) -> State:
 def _calls(state: State, event: happened.CallsRequested) -> State:
     ids = {call.id for call in event.calls}
     _demand(len(ids) == len(event.calls) > 0, event, "a batch has at least one call, and each its own id")
-    state = _stored(state, event)
+    state = _spent(_stored(state, event), event.usage)
     run = active_run(state)
     if run.status is not Status.CANCELLING:
         run = _status(run, Status.REQUIRES_ACTION, event)
@@ -408,7 +417,7 @@ def _calls(state: State, event: happened.CallsRequested) -> State:
 
 def _run_ended(state: State, event: happened.RunEnded) -> State:
     _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")
-    state = _stored(state, event)
+    state = _spent(_stored(state, event), event.usage)
     run = active_run(state)
     if run.batch is not None:
         state = close_batch(settle_at_once(state, "ended"))

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from handoff.core.items import Item, Output
 from handoff.core.status import Status
+from handoff.core.usage import NOTHING, Usage
 from handoff.limits import Limits
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
@@ -171,6 +172,8 @@ class Run:
     reply: str | None = None
     #: Why it is to stop, if it is.
     stop: StopCause | None = None
+    #: What its answers took, as far as servers told.
+    usage: Usage = NOTHING
 
     @property
     def joinable(self) -> bool:
@@ -280,6 +283,8 @@ class State:
     reason: str = ""
     #: What the server calls what it has of this thread, in the backend's spelling; empty where it was never told.
     ref: str = ""
+    #: What all answers on the thread took, as far as servers told.
+    usage: Usage = NOTHING
 
     @property
     def closed(self) -> bool:
