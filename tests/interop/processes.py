@@ -22,6 +22,11 @@ CLIENTS = HERE / ".clients" / "bin" / "python"
 INSTALL_CLIENTS = (
     "python3 -m venv tests/interop/.clients && tests/interop/.clients/bin/pip install -r tests/interop/clients.txt"
 )
+#: The interpreter of the virtual environment that has the servers.
+SERVERS = HERE / ".servers" / "bin" / "python"
+INSTALL_SERVERS = (
+    "python3 -m venv tests/interop/.servers && tests/interop/.servers/bin/pip install -r tests/interop/servers.txt"
+)
 #: Programs of node.
 NODE = HERE / "node_modules" / ".bin"
 INSTALL_NODE = "npm install --prefix tests/interop --no-package-lock"

@@ -1,4 +1,4 @@
-"""Prism, a validating proxy, between the SDK and the sandbox: every operation's request and answer fit OpenAI's document.
+"""Prism, a validating proxy, between the SDK and the sandbox: requests and answers fit OpenAI's document.
 
 The document goes in without its contradictions, and with its `ErrorResponse` as the answer to what is refused. Prism
 answers for itself where a request does not fit, and writes into a header what does not fit in an answer.
