@@ -21,7 +21,7 @@ async def answer(request, context, cancellation_signal):
     yield stream.emit_created()
     yield stream.emit_in_progress()
     text = await context.get_input_text()
-    if "You make" in (request.instructions or ""):
+    if "You make" in (request.get("instructions") or ""):
         said = "You are welcome." if "Thanks" in text else "It is ready."
         for event in stream.output_item_message(said):
             yield event
