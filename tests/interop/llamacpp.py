@@ -1,4 +1,4 @@
-"""xllamacpp, a real llama.cpp with a small model, under the chat and responses backends: `python -m tests.interop.llamacpp`.
+"""xllamacpp, a real llama.cpp with a small model, under our backends: `python -m tests.interop.llamacpp`.
 
 The model calls no tools and says what it likes; every run must end, and the thread must take the next message.
 """
