@@ -7,9 +7,9 @@ difference leaves, as a patch.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -136,6 +136,11 @@ class Bound:
             return _utf8(str.__str__(returned))
         if not isinstance(returned, (bool, int, float, BaseModel, dict, list, tuple)):
             kind = type(returned).__name__
+            if isinstance(returned, Coroutine):
+                cast("Coroutine[Any, Any, Any]", returned).close()  # else Python warns of it later, far from here
+                raise EffectRefused(
+                    self._tool.name, "returned a coroutine, which nobody awaits here: write `async def` around it"
+                )
             raise EffectRefused(self._tool.name, f"returned {kind}, which is no output: return text or JSON")
         try:
             return _utf8(json.dumps(to_jsonable_python(returned), ensure_ascii=False, allow_nan=False))
