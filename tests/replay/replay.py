@@ -62,7 +62,7 @@ async def replay(backdrop: Backdrop, script: Script) -> list[str]:
             *_differs("calls left on the tape", 0, tape.left),
             *_differs("what is still due", (), thread.state.due),
             *_prompts(script, played, backdrop),
-            *_transcript(script, played),
+            *judge_transcript(script, played),
             *backdrop.troubles(thread),
         ]
     return [f"{script.name}: {one}" for one in found]
@@ -129,8 +129,13 @@ def _prompts(script: Script, played: Played, backdrop: Backdrop) -> Iterator[str
                 yield f"{fact.assistant} is not told {fact.name}: {fact.value} after {turn.user!r}, but {lines}"
 
 
-def _transcript(script: Script, played: Played) -> Iterator[str]:
-    """What was shown last is all that the server, or the request, holds."""
+def judge_transcript(script: Script, played: Played) -> Iterator[str]:
+    """Say what is wrong with what was shown last: it is all that the server, or the request, holds.
+
+    Args:
+        script: what was played.
+        played: what came of it.
+    """
     if not played.shown or not played.shown[-1]:
         return
     items = played.shown[-1][-1].items
