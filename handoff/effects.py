@@ -6,10 +6,11 @@ difference leaves, as a patch.
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -136,8 +137,8 @@ class Bound:
             return _utf8(str.__str__(returned))
         if not isinstance(returned, (bool, int, float, BaseModel, dict, list, tuple)):
             kind = type(returned).__name__
-            if isinstance(returned, Coroutine):
-                cast("Coroutine[Any, Any, Any]", returned).close()  # else Python warns of it later, far from here
+            if inspect.iscoroutine(returned):
+                returned.close()  # else Python warns of it later, far from here
                 raise EffectRefused(
                     self._tool.name, "returned a coroutine, which nobody awaits here: write `async def` around it"
                 )
