@@ -42,6 +42,7 @@ class Arguments:
     Attributes:
         schema: their JSON schema.
         strict: whether strict mode can express it.
+        described: the parameters whose meaning the author says; what we say of a default or a choice does not count.
     """
 
     def __init__(
@@ -75,6 +76,8 @@ class Arguments:
             if parameter.default is not REQUIRED
         }
         self.schema, self.strict = build_schema(self._model, self._described(descriptions), defaults)
+        fields = zip(self._parameters, self._model.model_fields.values(), strict=True)
+        self.described = frozenset(name for name, field in fields if descriptions.get(name) or field.description)
         self._stored: dict[str, TypeAdapter[Any]] = {
             name: TypeAdapter(_constrained(stored, name)) for name in sets if name in self._parameters
         }

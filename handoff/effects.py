@@ -6,6 +6,7 @@ difference leaves, as a patch.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,6 +137,11 @@ class Bound:
             return _utf8(str.__str__(returned))
         if not isinstance(returned, (bool, int, float, BaseModel, dict, list, tuple)):
             kind = type(returned).__name__
+            if inspect.iscoroutine(returned):
+                returned.close()  # else Python warns of it later, far from here
+                raise EffectRefused(
+                    self._tool.name, "returned a coroutine, which nobody awaits here: write `async def` around it"
+                )
             raise EffectRefused(self._tool.name, f"returned {kind}, which is no output: return text or JSON")
         try:
             return _utf8(json.dumps(to_jsonable_python(returned), ensure_ascii=False, allow_nan=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import StringConstraints
 
-from handoff import Deps, Flow, FromMetadata, Go, Limits, Metadata
+from handoff import Assistant, Deps, Flow, FromMetadata, Go, Limits, Metadata
 from handoff.checks import Finding, Hop, check
 from tests.checks.large import large_flow
 
@@ -366,6 +367,26 @@ def test_where_the_metadata_goes_out_of_sight_nothing_is_said() -> None:
     assert ["unreachable-assistant"] == [one.code for one in check(flow).findings]
 
 
+def test_a_wrapper_that_takes_anything_hands_the_metadata_on_out_of_sight() -> None:
+    """Its code never names the metadata, which is no sign that what it wraps does not write."""
+    flow, clerk, _ = shop(first=READ_ALL)
+
+    def note(site: Order) -> str:
+        site.address = "here"
+        return "Noted."
+
+    def wrapper(**given: Any) -> Any:
+        """Note the address."""
+        return note(**given)
+
+    wrapper.__annotations__ = {"site": Order, "return": str}
+    parameter = inspect.Parameter("site", inspect.Parameter.KEYWORD_ONLY, annotation=Order)
+    wrapper.__signature__ = inspect.Signature([parameter], return_annotation=str)  # type: ignore[attr-defined]
+    clerk.tool(sets="address")(wrapper)
+
+    assert ["unreachable-assistant"] == codes(flow)
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
@@ -393,6 +414,33 @@ def test_a_pattern_that_lets_anything_stand_bare(pattern: str, found: bool) -> N
 
 
 # -- tools and bounds --------------------------------------------------------------------------------------------------
+
+
+def test_what_we_say_of_a_default_is_no_description() -> None:
+    """Only where the author says what some parameters mean are the others missing."""
+    flow, clerk, _ = shop(first=READ_ALL)
+
+    @clerk.tool()
+    def find(product: str, kind: str = "any") -> str:
+        """Find a product."""
+        return product
+
+    assert "Null for the default, 'any'." == flow.tools_of("clerk")["find"].schema["properties"]["kind"]["description"]
+    assert "missing-description" not in codes(flow)
+
+
+def test_what_assistants_are_there_for_is_no_description_of_a_parameter() -> None:
+    """A choice is told with what there is to choose; its neighbours need not be described for that."""
+    flow = Flow("shop", metadata=Order)
+    clerk = flow.assistant("clerk", instructions=READ_ALL)
+    cashier = flow.assistant("cashier", instructions="Bill.", description="Takes the money.")
+
+    @clerk.tool(to=cashier)
+    def choose(who: Assistant[Order], why: str) -> Go:
+        """Choose who goes on."""
+        return Go(who, why)
+
+    assert "missing-description" not in codes(flow)
 
 
 def test_two_assistants_may_have_tools_of_one_name() -> None:

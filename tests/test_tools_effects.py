@@ -237,6 +237,20 @@ def test_what_is_no_output_is_refused(returned: object) -> None:
         tool_of(say).bind({}, Site(), None, CALL).finish(returned)
 
 
+def test_a_coroutine_is_refused_with_what_to_do() -> None:
+    """A plain function around an `async def` gives something nobody awaits; nothing of it is left behind."""
+
+    async def look() -> str:
+        return "seen"
+
+    def wrapper() -> str:
+        """Look."""
+        return look()  # type: ignore[return-value]
+
+    with pytest.raises(EffectRefused, match="write `async def` around it"):
+        outcome(tool_of(wrapper), Site())
+
+
 def test_go_names_the_destination() -> None:
     """The output stands beside it, and the patch is kept."""
     flow = Flow("desk", metadata=Site)

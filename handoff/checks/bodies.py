@@ -115,6 +115,8 @@ def _use(function: Any, names: frozenset[str], kind: type[Metadata], seen: dict[
         use.reads |= set(code.co_names if code is not None else ()) & set(kind.model_fields)
         use.escapes = True
         return use
+    # A wrapper that takes anything (`**given`) hands the metadata on under no name.
+    use.escapes |= not names <= _parameters(found[0])
     reader = _Reader(function, names, kind, use, seen)
     returned = False
     for statement in found[0].body:
@@ -273,6 +275,12 @@ class _Reader:
 
     def _is_container(self, name: str) -> bool:
         return any(word in str(self._kind.model_fields[name].annotation) for word in ("list", "dict", "set"))
+
+
+def _parameters(body: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The names by which a body knows what it is given."""
+    taken = body.args
+    return {one.arg for one in (*taken.posonlyargs, *taken.args, *taken.kwonlyargs)}
 
 
 def _positional(function: Callable[..., Any], position: int | None) -> str | None:

@@ -138,9 +138,9 @@ def _strict(tool: Tool) -> Iterator[Finding]:
 
 
 def _described(tool: Tool) -> Iterator[Finding]:
-    properties = tool.schema.get("properties", {})
-    missing = [name for name, schema in properties.items() if not schema.get("description")]
-    if missing and len(missing) < len(properties):
+    described = tool.arguments.described
+    missing = [name for name in tool.schema.get("properties", {}) if name not in described]
+    if missing and described:
         yield Finding(
             "missing-description",
             f"{tool.name} describes some of its parameters to the model, but not {', '.join(missing)}",

@@ -7,8 +7,8 @@ over the wire.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from typing import Any
 import openai
 
 import handoff
-from handoff import Answer, Flow, MemoryStore, Store
+from handoff import Answer, Deps, Flow, MemoryStore, Store
 from handoff.backends.base import Backend, Prompt
 from handoff.core.items import Item, Output, Spoken
 from handoff.core.state import State
 from handoff.core.status import ACTIVE, TERMINAL
 from handoff.events import RunChanged
 from handoff.history import replay
-from handoff.sandbox import Faults, Sandbox
+from handoff.sandbox import Faults, Sandbox, serving
 from handoff.testing import ManualClock
 from tests.contract.forms import Form
 from tests.support.brisk import Brisk as Following
@@ -102,6 +102,14 @@ class Server:
             held.clear()  # type: ignore[attr-defined]
 
 
+@contextmanager
+def shared_server() -> Iterator[Server]:
+    """One sandbox behind a socket."""
+    sandbox = Sandbox(poll_milliseconds=1)
+    with serving(sandbox) as url:
+        yield Server(sandbox, url)
+
+
 class Backdrop:
     """Where one scenario plays.
 
@@ -162,15 +170,18 @@ class Backdrop:
         return self.form.backend(client, self.model, stream=self.stream, clock=clock, timeout=self.timeout)
 
     @asynccontextmanager
-    async def threads(self, flow: Flow[Any, Any] = FLOW, *, durable: bool = False) -> AsyncGenerator[Any]:
+    async def threads(
+        self, flow: Flow[Any, Any] = FLOW, *, durable: bool = False, deps: Deps | None = None
+    ) -> AsyncGenerator[Any]:
         """Threads of the flow, with a new backend; closed afterwards, with every gate open.
 
         Args:
             flow: the declaration.
             durable: whether they are stored in a file, as they must be for a restart.
+            deps: what the tools are lent, where it is not the bench.
         """
         store: Store = handoff.SqlStore(self._path / "threads.db") if durable else self._memory
-        deps = None if flow.deps is None else self.bench
+        deps = deps or (None if flow.deps is None else self.bench)
         threads = handoff.Threads(flow, deps=deps, backend=self.backend(), store=store, clock=self.clock)
         await threads.__aenter__()
         try:
@@ -275,4 +286,4 @@ def in_order(items: Sequence[Item], *parts: str) -> bool:
     return at < len(items)
 
 
-__all__ = ["FLOW", "Backdrop", "HandsOver", "Job", "Server", "heard", "in_order", "told"]
+__all__ = ["FLOW", "Backdrop", "HandsOver", "Job", "Server", "heard", "in_order", "shared_server", "told"]

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from handoff.sandbox import Sandbox, serving
-from tests.contract.backdrop import Backdrop, Server
+from tests.contract.backdrop import Backdrop, Server, shared_server
 from tests.contract.forms import Form, cases
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """One sandbox behind a socket; scenarios play there one after the other."""
-    sandbox = Sandbox(poll_milliseconds=1)
-    with serving(sandbox) as url:
-        yield Server(sandbox, url)
+    with shared_server() as server:
+        yield server
 
 
 @pytest.fixture(params=list(cases()))
