@@ -1,4 +1,7 @@
-"""What tests of a flow need: `Talk`, in which the test plays the model, and `ManualClock` for tests of `Threads`.
+"""What tests of a flow need.
+
+`Talk`, in which the test plays the model; `explore`, which plays such a test under every schedule; and `ManualClock`
+for tests of `Threads`.
 
 A talk has no event loop, so `freezegun.freeze_time` works on it as it is. Under asyncio the loop must keep its own
 time, or every sleep hangs: `freeze_time(..., real_asyncio=True)`, then `frozen.tick(...)` and `await threads.sweep()`.
@@ -7,7 +10,24 @@ A `ManualClock` needs no freezegun: `Threads(..., clock=clock)`, then `await clo
 
 from handoff.models import Answer, call
 from handoff.testing.clock import ManualClock
+from handoff.testing.exploring import Explored, ScheduleFailed, explore
+from handoff.testing.scenario import Message, Ruling, Scenario
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk
+from handoff.testing.world import Ran, World
 
-__all__ = ["Answer", "ManualClock", "Talk", "TalkMismatch", "call"]
+__all__ = [
+    "Answer",
+    "Explored",
+    "ManualClock",
+    "Message",
+    "Ran",
+    "Ruling",
+    "Scenario",
+    "ScheduleFailed",
+    "Talk",
+    "TalkMismatch",
+    "World",
+    "call",
+    "explore",
+]

@@ -244,7 +244,17 @@ class InlineDriver:
         try:
             return calls.finished(held.body, self._run(held.body.bound))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
-            return calls.failed(error)
+            return self.failed(held, error)
+
+    def failed(self, held: Held, error: BaseException) -> calls.Result:
+        """Return what the model is told of a body that raised.
+
+        Args:
+            held: the body.
+            error: what it raised, or what its effects were refused with.
+        """
+        del held
+        return calls.failed(error)
 
     def _start(self, command: RunBody) -> None:
         call, asker, _ = calls.asked(self.state, command)

@@ -16,6 +16,7 @@ from handoff.events import ThreadEvent, told
 from handoff.flow import Flow
 from handoff.guards import name_of
 from handoff.metadata import Deps
+from handoff.store.base import Store
 from handoff.store.memory import MemoryStore
 from handoff.testing.clock import OffsetClock
 from handoff.testing.driver import InlineDriver
@@ -34,6 +35,7 @@ class View(Generic[M]):
         flow: the declaration; frozen from here on.
         deps: an instance of the flow's Deps class, if it has one.
         metadata: what the thread starts with.
+        store: where the thread is to live; in memory by default.
 
     Attributes:
         flow: the declaration.
@@ -42,16 +44,22 @@ class View(Generic[M]):
         edits: what came of each edit so far, in order.
     """
 
-    def __init__(self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None) -> None:
+    #: What tells the time, and what drives the thread.
+    _clock_type: type[OffsetClock] = OffsetClock
+    _driver_type: type[InlineDriver] = InlineDriver
+
+    def __init__(
+        self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None, store: Store | None = None
+    ) -> None:
         flow.freeze()
         flow.require_deps(deps)
         self.flow = flow
-        self.store = MemoryStore()
+        self.store: Store = MemoryStore() if store is None else store
         self.events: list[ThreadEvent] = []
         self.edits: list[EditReceipt] = []
-        self._clock = OffsetClock()
+        self._clock = self._clock_type()
         self._story = Story()
-        self._driver = InlineDriver(
+        self._driver = self._driver_type(
             THREAD,
             flow=flow,
             deps=deps,

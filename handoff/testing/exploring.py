@@ -1,0 +1,321 @@
+"""A flow's own test under every schedule: each message at any moment, each body ending when it likes, and disturbances.
+
+Worlds are made from nothing and played step by step, the shortest schedules first, so the first failure is a smallest
+one. Two schedules that lead to the same world go on alike, and are followed once.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from hashlib import blake2b
+from typing import Any, Generic
+
+from handoff.assistants import M
+from handoff.errors import ConfigurationError, HandoffError
+from handoff.flow import Flow
+from handoff.metadata import Deps
+from handoff.store.base import Store
+from handoff.testing.scenario import Rehearsal, Scenario
+from handoff.testing.soundness import problem_of
+from handoff.testing.talk import Talk
+from handoff.testing.world import DISTURBANCES, Broken, Check, Step, World
+from handoff.thread import WhileRunning
+
+#: A flow's own test.
+Test = Callable[[Talk[M]], object]
+
+
+class ScheduleFailed(HandoffError, AssertionError):
+    """Under some schedule something does not hold. The text shows the whole conversation, and how to replay it.
+
+    Attributes:
+        schedule: the steps, as `explore(…, schedule=…)` takes them.
+        problem: what does not hold.
+        story: the conversation.
+        explored: what was looked at before; None for a replay.
+    """
+
+    def __init__(self, schedule: str, problem: str, story: str, explored: Explored | None) -> None:
+        shown = "\n".join(f"    {line}" for line in story.splitlines())
+        seen = ""
+        if explored is not None:
+            seen = f"\nFound after {explored.states:,} states and {explored.steps:,} steps; no shorter schedule fails."
+        super().__init__(f"{problem}\n\n{shown}\n{seen}\nReplay it: explore(…, schedule={schedule!r})")
+        self.schedule = schedule
+        self.problem = problem
+        self.story = story
+        self.explored = explored
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """What an exploration has looked at."""
+
+    #: How many different worlds.
+    states: int
+    #: How many steps from one to another.
+    steps: int
+    #: How many schedules from the start to where all is said and done.
+    schedules: int
+    #: How many of the worlds are such ends.
+    ends: int
+    #: Whether that is all there is; else the bound cut it.
+    whole: bool
+
+    def __str__(self) -> str:
+        cut = "" if self.whole else ", cut by the bound: there are more"
+        return f"{self.schedules:,} schedules ({self.states:,} states, {self.steps:,} steps, {self.ends:,} ends{cut})"
+
+
+def explore(
+    test: Test[M] | Scenario,
+    flow: Flow[M, Any],
+    *,
+    deps: Callable[[], Deps] | None = None,
+    metadata: M | None = None,
+    at_rest: Check | None = None,
+    always: Check | None = None,
+    crashes: int = 1,
+    cancels: int = 1,
+    expiries: int = 1,
+    failures: int = 0,
+    silences: int = 0,
+    together: int = 2,
+    while_running: Sequence[WhileRunning] = (),
+    may_raise: tuple[type[BaseException], ...] = (),
+    store: Callable[[], Store] | None = None,
+    bound: int = 5_000,
+    schedule: str | None = None,
+) -> Explored:
+    """Play a test under every interleaving of its messages and tool completions, with disturbances at every moment.
+
+    A test that is a function is played once as it is, and must pass; what it plays is then explored. Whatever the
+    schedule, no message may be lost or be in the transcript twice, each call has one output, no body runs twice for
+    one call unless its tool is idempotent, instructions can be rendered, no body raises anything but ToolError, and
+    the thread comes to rest.
+
+    Args:
+        test: a function over a `Talk`, or a `Scenario`.
+        flow: the flow it is about.
+        deps: makes what the process lends, anew for every schedule; what it holds lives through a crash.
+        metadata: what the thread starts with.
+        at_rest: called with the world wherever all is said and done; asserts what holds then.
+        always: called with the world after each step; asserts what holds at every moment.
+        crashes: how often the process may die in one schedule: between steps, before and after each commit of a step,
+            and between a body's end and the commit of its outcome. A person settles what is in doubt as it truly was.
+        cancels: how often the user may cancel.
+        expiries: how often a deadline may pass: the run's grace, the run's deadline, a tool's own timeout.
+        failures: how often the model's request may fail.
+        silences: how often the thread may come to the end of a silence.
+        together: how many of all these there may be in one schedule.
+        while_running: what a message may do to an active run, beside what the test says: queue, steer, interrupt.
+        may_raise: what bodies may raise beside ToolError.
+        store: makes the store, anew for every schedule; in memory by default.
+        bound: the most worlds to look at.
+        schedule: plays this one only.
+
+    Returns:
+        How much was looked at, and whether that is all.
+
+    Raises:
+        ScheduleFailed: something does not hold; no shorter schedule fails.
+        ConfigurationError: the schedule cannot be played, or the same steps do not lead to the same world: the deps are
+            not made anew, or tools or model depend on chance or time.
+    """
+    __tracebackhide__ = True
+    if isinstance(test, Scenario):
+        scenario = test
+    else:
+        with Rehearsal(flow, deps=deps() if deps else None, metadata=metadata) as talk:
+            test(talk)
+        scenario = talk.scenario
+
+    def begin() -> World[M]:
+        return World(
+            flow,
+            scenario,
+            deps=deps() if deps else None,
+            metadata=metadata,
+            store=store() if store else None,
+            budget=dict(zip(DISTURBANCES, (crashes, cancels, expiries, failures, silences), strict=True)),
+            together=together,
+            policies=while_running,
+            may_raise=may_raise,
+        )
+
+    exploration = _Exploration(begin, at_rest, always)
+    with _quiet():
+        if schedule is not None:
+            return exploration.replay(schedule)
+        return exploration.search(bound)
+
+
+class _Exploration(Generic[M]):
+    """One search.
+
+    Args:
+        begin: makes a world.
+        at_rest: see `explore`.
+        always: see `explore`.
+    """
+
+    def __init__(self, begin: Callable[[], World[M]], at_rest: Check | None, always: Check | None) -> None:
+        self._begin = begin
+        self._at_rest = at_rest
+        self._always = always
+        #: The worlds each world leads to, by digest.
+        self._next: dict[bytes, list[bytes]] = {}
+        self._steps = 0
+
+    def search(self, bound: int) -> Explored:
+        """Follow all schedules, the shortest first.
+
+        Args:
+            bound: the most worlds to look at.
+        """
+        __tracebackhide__ = True
+        world = self._begin()
+        self._judge(world, ())
+        start = _digest(world)
+        self._next[start] = []
+        waiting: deque[tuple[tuple[Step, ...], bytes]] = deque([((), start)])
+        whole = True
+        while waiting:
+            path, mark = waiting.popleft()
+            for step, reached in self._children(path, mark):
+                self._steps += 1
+                self._next[mark].append(reached)
+                if reached in self._next:
+                    continue
+                if len(self._next) >= bound:
+                    whole = False
+                    self._next[mark].pop()
+                    continue
+                self._next[reached] = []
+                waiting.append(((*path, step), reached))
+            if not whole:
+                break
+        return self._explored(whole=whole)
+
+    def _children(self, path: tuple[Step, ...], mark: bytes) -> Iterator[tuple[Step, bytes]]:
+        """Take every step from a world; each way on begins with that world made anew."""
+        __tracebackhide__ = True
+        world = self._played(path)
+        if _digest(world) != mark:
+            raise _by_chance(path)
+        for index, step in enumerate(world.enabled()):
+            reached = self._taken(self._played(path) if index else world, path, step)
+            yield step, _digest(reached)
+            if reached.may_die:
+                for dying in reached.crashed(step, reached.writes):
+                    yield dying, _digest(self._taken(self._played(path), path, dying))
+
+    def _played(self, path: Sequence[Step]) -> World[M]:
+        world = self._begin()
+        try:
+            for step in path:
+                world.take(step)
+        except Exception as error:
+            raise _by_chance(path) from error
+        return world
+
+    def _taken(self, world: World[M], path: Sequence[Step], step: Step) -> World[M]:
+        __tracebackhide__ = True
+        try:
+            world.take(step)
+        except Broken as broken:
+            raise self._failure(world, (*path, step), str(broken)) from broken.__cause__
+        except HandoffError as error:
+            raise self._failure(world, (*path, step), f"{type(error).__name__}: {error}") from error
+        self._judge(world, (*path, step))
+        return world
+
+    def _judge(self, world: World[M], path: Sequence[Step]) -> None:
+        """Let the test assert what it will."""
+        __tracebackhide__ = True
+        problem = problem_of(world)
+        if problem is not None:
+            raise self._failure(world, path, problem)
+        checks = {"always": self._always, "at_rest": self._at_rest if world.is_final else None}
+        for name, check in checks.items():
+            if check is None:
+                continue
+            world.tell()
+            try:
+                check(world)
+            except Exception as error:
+                raise self._failure(world, path, f"{name}: {_said(error)}") from error
+        world.end()
+
+    def _failure(self, world: World[M], path: Sequence[Step], problem: str) -> ScheduleFailed:
+        explored = self._explored(whole=False) if self._next else None
+        return ScheduleFailed(" ".join(map(str, path)), problem, str(world), explored)
+
+    def replay(self, schedule: str) -> Explored:
+        """Play one schedule.
+
+        Args:
+            schedule: its steps.
+        """
+        __tracebackhide__ = True
+        world = self._begin()
+        path: list[Step] = []
+        self._judge(world, path)
+        for token in schedule.split():
+            step = self._parsed(world, token, path)
+            self._taken(world, path, step)
+            path.append(step)
+        return Explored(len(path) + 1, len(path), 1, int(world.is_final), whole=world.is_final)
+
+    def _parsed(self, world: World[M], token: str, path: Sequence[Step]) -> Step:
+        text, mark, dies = token.partition("!")
+        found = {str(step): step for step in world.enabled()}
+        if text not in found or (mark and not dies.isdecimal()):
+            after = f" after {' '.join(map(str, path))!r}" if path else ""
+            raise ConfigurationError(f"{token!r} cannot happen{after}: what can is {', '.join(found) or 'nothing'}")
+        step = found[text]
+        return Step(step.kind, step.what, int(dies)) if mark else step
+
+    def _explored(self, *, whole: bool) -> Explored:
+        ways: dict[bytes, int] = {}
+        for mark in TopologicalSorter(self._next).static_order():
+            ways[mark] = sum(ways[one] for one in self._next[mark]) or 1
+        first = next(iter(self._next))
+        ends = sum(not ways_on for ways_on in self._next.values())
+        return Explored(len(self._next), self._steps, ways[first], ends, whole)
+
+
+def _said(error: Exception) -> str:
+    """Return what an assert says; where it says nothing, the line it stands in."""
+    if not isinstance(error, AssertionError):
+        return repr(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    return str(error) or (frames[-1].line if frames else None) or "an assert failed"
+
+
+def _by_chance(path: Sequence[Step]) -> ConfigurationError:
+    return ConfigurationError(
+        f"the schedule {' '.join(map(str, path))!r} did not lead to the same conversation twice: make deps anew for "
+        "each schedule, and let neither tools nor the model depend on chance, time or what was before"
+    )
+
+
+def _digest(world: World[Any]) -> bytes:
+    return blake2b(world.digest.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A tool that fails as it may is not logged thousands of times."""
+    logger = logging.getLogger("handoff")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

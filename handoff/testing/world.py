@@ -1,0 +1,493 @@
+"""One thread under a schedule: what may happen next, and what comes of each step.
+
+Bodies start by themselves and end when the schedule says so; the model answers, the user speaks and the process dies
+when it says so. Nothing here is random and no clock is read, so the same steps lead to the same world.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+from handoff import calls
+from handoff.assistants import M
+from handoff.core import events as happened
+from handoff.core.events import Event
+from handoff.core.items import UserMessage
+from handoff.core.state import Phase, State, Ticket
+from handoff.core.status import Status
+from handoff.decisions import decide
+from handoff.errors import ConfigurationError, ThreadClosed
+from handoff.flow import Flow
+from handoff.judge import wake_at
+from handoff.metadata import Deps
+from handoff.models import Answer
+from handoff.store.base import Store
+from handoff.testing.clock import StoppedClock
+from handoff.testing.driver import Held, InlineDriver
+from handoff.testing.scenario import Answerer, Message, Ruling, Scenario
+from handoff.testing.view import THREAD, View
+from handoff.thread import WhileRunning
+
+Disturbance: TypeAlias = Literal["crash", "cancel", "expire", "fail", "silence"]
+#: What happens at most how often in one schedule, if the exploration is not told otherwise.
+DISTURBANCES: tuple[Disturbance, ...] = get_args(Disturbance)
+
+
+class Broken(AssertionError):
+    """Something that must hold does not."""
+
+
+class ProcessDied(BaseException):
+    """The process is no more; what it had committed is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A body that ran to its end, whether or not anybody heard of it."""
+
+    #: Name of the tool.
+    tool: str
+    #: The arguments as the model wrote them.
+    arguments: str
+    #: The same for every attempt at one call.
+    key: str
+    #: What came of it.
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a schedule. As text: `kind`, `kind:what`, and `!n` where the process dies before its nth write."""
+
+    kind: str
+    #: What it is about: a tool, a ticket, a policy.
+    what: str = ""
+    #: The process dies just before this write, from 1; 0: it does not.
+    dies: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind}{f':{self.what}' if self.what else ''}{f'!{self.dies}' if self.dies else ''}"
+
+    @property
+    def disturbances(self) -> list[Disturbance]:
+        """What of it is no ordinary course of things."""
+        found: list[Disturbance] = [one for one in DISTURBANCES if one == self.kind]
+        if self.kind in {"grace", "timeout"}:
+            found.append("expire")
+        return [*found, *(["crash"] if self.dies else [])]  # type: ignore[list-item]
+
+
+class WatchedDriver(InlineDriver):
+    """A driver that notes which bodies have run, and takes a failure of one for a failure of the test."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        #: Every body that ran to its end, in order.
+        self.ran: list[Ran] = []
+        #: What bodies may raise beside ToolError.
+        self.may_raise: tuple[type[BaseException], ...] = ()
+        #: What has come of them, by call.
+        self.results: dict[tuple[int, int, str], calls.Result] = {}
+        self.holds = lambda _: True
+
+    def outcome(self, held: Held) -> calls.Result:
+        """See `InlineDriver.outcome`."""
+        result = super().outcome(held)
+        run, batch, call = held.command.place
+        asked, _, _ = calls.asked(self.state, held.command)
+        self.ran.append(Ran(held.body.tool.name, asked.arguments, f"{self.thread}/{run}/{batch}/{call}", result.output))
+        self.results[held.command.place] = result
+        return result
+
+    def failed(self, held: Held, error: BaseException) -> calls.Result:
+        """See `InlineDriver.failed`."""
+        result = calls.failed(error) if isinstance(error, self.may_raise) else None
+        if result is None:
+            told = calls.spoken(error)
+            if told is None:
+                raise Broken(f"the body of {held.body.tool.name} raised {type(error).__name__}: {error}") from error
+            result = told
+        return result
+
+
+class World(View[M]):
+    """One thread of a scenario, as far as a schedule has come.
+
+    Args:
+        flow: the declaration.
+        scenario: what is played.
+        deps: an instance of the flow's Deps class, made for this world.
+        metadata: what the thread starts with.
+        store: where the thread lives; None: in memory.
+        budget: how often each disturbance may happen.
+        together: how many disturbances may happen in all.
+        policies: what messages may do to an active run, beside what the scenario says.
+        may_raise: what bodies may raise beside ToolError.
+
+    Attributes:
+        deps: what the process lends.
+        steps: the schedule so far.
+    """
+
+    _clock_type = StoppedClock
+    _driver_type = WatchedDriver
+    _driver: WatchedDriver
+
+    def __init__(
+        self,
+        flow: Flow[M, Any],
+        scenario: Scenario,
+        *,
+        deps: Deps | None,
+        metadata: M | None = None,
+        store: Store | None = None,
+        budget: dict[Disturbance, int],
+        together: int,
+        policies: Sequence[WhileRunning] = (),
+        may_raise: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self.steps: list[Step] = []
+        self.deps: Any = deps
+        self._scenario = scenario
+        self._messages = [Message(one) if isinstance(one, str) else one for one in scenario.messages]
+        self._budget = dict(budget)
+        self._together = together
+        self._policies = tuple(policies)
+        #: Ids of the messages that were sent, and of those that a closed thread refused.
+        self._sent: list[str] = []
+        self._refused: set[str] = set()
+        self._graced = 0
+        self.writes = 0
+        self._dies_at = 0
+        #: What has happened and was not told yet: an event between two states, or a speaker and a text.
+        self._seen: list[tuple[State, Event, State] | tuple[str, str]] = []
+        super().__init__(flow, deps=deps, metadata=metadata, store=store)
+        self._driver.may_raise = may_raise
+        self.store.hooks.append(self._write)
+
+    # -- for the asserts of a test -------------------------------------------------------------------------------------
+
+    @property
+    def ran(self) -> tuple[Ran, ...]:
+        """The bodies that ran to their end, in order, also those whose outcome a crash has lost."""
+        return tuple(self._driver.ran)
+
+    @property
+    def schedule(self) -> str:
+        """The steps so far, as `explore(…, schedule=…)` takes them."""
+        return " ".join(map(str, self.steps))
+
+    @property
+    def disturbed(self) -> tuple[Disturbance, ...]:
+        """What has happened that is no ordinary course of things: crashes, cancels, expiries, failures, silences."""
+        return tuple(one for step in self.steps for one in step.disturbances)
+
+    # -- what may happen -----------------------------------------------------------------------------------------------
+
+    def enabled(self) -> list[Step]:
+        """Return the steps that may be taken now."""
+        return [*self._ordinary(), *self._disturbing()]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether all is said and done: only a disturbance could still change anything."""
+        return not self._ordinary()
+
+    def _ordinary(self) -> list[Step]:
+        state = self.state
+        run = state.run
+        steps = list(self._saying())
+        if run is not None and run.batch is None:
+            steps.append(Step("model"))
+        names = [held.body.tool.name for held in self._driver.held.values()]
+        for index, name in enumerate(names):
+            place = names[:index].count(name)
+            steps.append(Step("tool", f"{name}#{place + 1}" if place else name))
+        posted = {row.data.get("ticket") for row in self.store.inbox(THREAD) if row.kind == "resolved"}
+        for ticket in state.tickets:
+            if ticket.id not in posted:
+                steps += [Step(kind, ticket.id) for kind in self._rulings(ticket)]
+        return steps
+
+    def _saying(self) -> Iterator[Step]:
+        if len(self._sent) == len(self._messages):
+            return
+        message = self._messages[len(self._sent)]
+        busy = self.state.run is not None or bool(self.store.inbox(THREAD))
+        if message.while_running != "reject" or not busy:
+            yield Step("user")
+        for policy in self._policies if busy else ():
+            if policy not in {message.while_running, "reject"}:
+                yield Step("user", policy)
+
+    def _rulings(self, ticket: Ticket) -> list[str]:
+        if ticket.stage == "in_doubt":
+            return ["settle"]
+        known = [ruling.kind for ruling in self._scenario.rulings.get(ticket.call.tool, ())]
+        if ticket.stage == "approval":
+            return [kind for kind in dict.fromkeys(known) if kind != "resolve"] or ["approve", "refuse"]
+        return ["resolve"] if ticket.stage == "waiting" and "resolve" in known else []
+
+    def _disturbing(self) -> list[Step]:
+        if not self._together:
+            return []
+        state, run, left = self.state, self.state.run, self._budget
+        outstanding = run is not None or bool(self._driver.held) or bool(self.store.inbox(THREAD))
+        steps = [Step("crash")] if left["crash"] and outstanding else []
+        if run is not None:
+            steps += [Step("cancel")] if left["cancel"] and run.stop is None else []
+            if left["expire"]:
+                steps.append(Step("expire"))
+                if run.batch is not None and self._graced != run.number:
+                    steps.append(Step("grace"))
+                opened = [one for one in self._driver.held.values() if calls.open_in_batch(state, one.command)]
+                timed = (one.body.tool.name for one in opened if one.body.tool.timeout is not None)
+                steps += [Step("timeout", name) for name in dict.fromkeys(timed)]
+            if left["fail"] and run.batch is None:
+                steps.append(Step("fail"))
+        elif left["silence"] and wake_at(self.flow, state) is not None:
+            steps.append(Step("silence"))
+        return steps
+
+    @property
+    def may_die(self) -> bool:
+        """Whether the process may still die."""
+        return bool(self._budget["crash"] and self._together)
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def take(self, step: Step) -> None:
+        """Take a step, with all that follows from it.
+
+        Args:
+            step: one of `enabled`, with or without the process dying in it.
+
+        Raises:
+            Broken: something that shows at once does not hold.
+        """
+        self.steps.append(step)
+        for one in step.disturbances:
+            self._budget[one] -= 1
+            self._together -= 1
+        self.writes, self._dies_at = 0, step.dies
+        try:
+            self._act(step)
+        except ProcessDied:
+            self._seen.append(("crash", f"before write {step.dies} of {replace(step, dies=0)}"))
+            self._dies_at = 0
+            self._die()
+
+    def _write(self, when: str, what: str, thread: str) -> None:
+        del what, thread
+        if when == "before":
+            self.writes += 1
+            if self.writes == self._dies_at:
+                raise ProcessDied
+
+    def _die(self) -> None:
+        self._graced = 0
+        self._driver.crash()
+        self._driver.feed()
+
+    def _act(self, step: Step) -> None:
+        run = self.state.run
+        number = 0 if run is None else run.number
+        now = self._clock.now()
+        match step.kind:
+            case "user":
+                self._say(step.what)
+            case "model":
+                self._answer()
+            case "tool":
+                self._driver.finish(self._held(step.what))
+            case "approve" | "refuse":
+                self._decide(step.kind, step.what)
+            case "resolve" | "settle":
+                self._settle(step.what)
+            case "crash":
+                self._seen.append(("crash", "between two steps"))
+                self._die()
+            case "cancel":
+                self._driver.post("stop", {"run": number, "cause": "cancel"}, f"cancel:{number}")
+            case "expire" if run is not None:
+                self._clock.move_to(run.deadline)
+                self._driver.feed(happened.StopRequested(self._clock.now(), number, "expired"))
+            case "grace" if run is not None and run.batch is not None:
+                self._graced = number
+                self._driver.feed(happened.GraceReached(now, number, run.batch.number))
+            case "timeout":
+                command = self._held(step.what).command
+                where = (now, command.run, command.batch, command.call)
+                self._driver.feed(happened.CallDone(*where, "", ran=False, pending="running"))
+            case "fail" if run is not None:
+                ended = happened.RunEnded(now, number, run.request, Status.FAILED, 0, "", "server_error")
+                self._driver.feed(ended)
+            case "silence":
+                self._clock.move_to(wake_at(self.flow, self.state) or now)
+                data = {"stimuli": self.state.stimuli, "timed": self.state.timed}
+                self._driver.post("timer", data, f"timer:{data['stimuli']}:{data['timed']}")
+            case _:
+                raise ConfigurationError(f"{step} is no step of a schedule")
+
+    def _say(self, policy: str) -> None:
+        message = self._messages[len(self._sent)]
+        name = f"m{len(self._sent) + 1}"
+        self._sent.append(name)
+        data = {"id": name, "text": message.text, "policy": policy or message.while_running}
+        try:
+            self._driver.post("message", data, f"user:{name}")
+        except ThreadClosed:
+            self._refused.add(name)
+
+    def _answer(self) -> None:
+        run, prompt = self.state.run, self.prompt
+        assert run is not None
+        assert prompt is not None
+        answer = self._asked(prompt)
+        where = (self._clock.now(), run.number, run.request)
+        stored = len(self.state.due)
+        if not answer.calls:
+            self._driver.feed(happened.RunEnded(*where, Status.COMPLETED, stored, answer.text))
+            return
+        made = sum(len(getattr(item, "calls", ())) for item in self.transcript)
+        named = [replace(one, id=f"call_{number}") for number, one in enumerate(answer.calls, made + 1)]
+        batch = calls.journaled(self.flow, self.state, named)
+        self._driver.feed(happened.CallsRequested(*where, stored, batch, answer.text))
+
+    def _asked(self, prompt: Any) -> Answer:
+        model = self._scenario.model
+        given = model.answer(prompt) if isinstance(model, Answerer) else model(prompt)
+        if isinstance(given, AsyncIterator):
+            given = _added_up(given)  # pyright: ignore[reportUnknownArgumentType]
+        if inspect.isawaitable(given):
+            given = self._driver.loop.run(given)
+        if isinstance(given, str):
+            return Answer(given)
+        if not isinstance(given, Answer):
+            raise Broken(f"the model answered {given!r}: it must give an Answer or a text")
+        return given
+
+    def _held(self, what: str) -> Held:
+        name, _, place = what.partition("#")
+        named = [held for held in self._driver.held.values() if held.body.tool.name == name]
+        return named[int(place or 1) - 1]
+
+    def _decide(self, kind: str, ticket: str) -> None:
+        outcome: Literal["approved", "refused"] = "approved" if kind == "approve" else "refused"
+        ruling = self._ruling(ticket, kind)
+        decide(self.store, THREAD, ticket, outcome, reason=ruling.text if ruling else "", clock=self._clock)
+        self._driver.feed()
+
+    def _ruling(self, ticket: str, kind: str) -> Ruling | None:
+        found = self.state.ticket(ticket)
+        known = () if found is None else self._scenario.rulings.get(found.call.tool, ())
+        return next((one for one in known if one.kind == kind), None)
+
+    def _settle(self, ticket: str) -> None:
+        """Say what became of a call: as the world answered, or, for a call in doubt, as it truly was."""
+        found = self.state.ticket(ticket)
+        assert found is not None
+        ruling = self._ruling(ticket, "resolve") if found.stage == "waiting" else None
+        result = self._driver.results.get((found.run, found.batch, found.call.id))
+        took_effect = ruling is not None or (result is not None and result.ran)
+        output = ruling.text if ruling else result.output if result else "it did not happen"
+        row = calls.settled_by(self.flow, self.state, found, output, happened=took_effect, by="")
+        self._driver.post("resolved", row, f"settle:{ticket}")
+
+    # -- what must hold ------------------------------------------------------------------------------------------------
+
+    def _observe(self, before: State, event: Event, after: State) -> None:
+        self._seen.append((before, event, after))
+        if isinstance(event, happened.StartRefused) and event.cause == "instructions":
+            raise Broken(f"no run could start: {event.reason}")
+        if isinstance(event, happened.MessageRefused):
+            self._refused.add(event.id)
+
+    def tell(self) -> None:
+        """Bring `events`, `edits` and the story up to date: most worlds are never looked at."""
+        seen, self._seen = self._seen, []
+        for one in seen:
+            if len(one) == 2:  # noqa: PLR2004 - a speaker and a text
+                self._story.add(*one)
+            else:
+                super()._observe(*one)
+
+    def __str__(self) -> str:
+        self.tell()
+        return super().__str__()
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """Ids of the messages that were sent, in order."""
+        return tuple(self._sent)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Ids of the messages that were refused because the thread was closed."""
+        return frozenset(self._refused)
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Ids of the messages in the inbox, in order."""
+        return tuple(row.data["id"] for row in self.store.inbox(THREAD) if row.kind == "message")
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Names of the tools whose bodies run."""
+        return tuple(held.body.tool.name for held in self._driver.held.values())
+
+    @property
+    def digest(self) -> str:
+        """All that the future depends on, as text: two worlds of one digest go on alike."""
+        state, now = self.state, self._clock.now()
+        run = None if state.run is None else replace(state.run, deadline=state.run.deadline - now)
+        since = None if state.silent_since is None else state.silent_since - now
+        visited = sorted(state.counters.visited)
+        counters = replace(state.counters, visited=frozenset())
+        known = replace(state, run=run, silent_since=since, counters=counters)
+        rows = [(row.kind, dict(row.data)) for row in self.store.inbox(THREAD)]
+        # What the world outside is like follows from the bodies that have run.
+        outside = [(one.key, one.output) for one in self._driver.ran]
+        mine = (len(self._sent), sorted(self._refused), self._budget, self._together, self._graced)
+        parts = (known, visited, self._driver.transcript, rows, list(self._driver.held), outside, mine)
+        return repr(parts)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is outstanding on the thread but tickets."""
+        return self.state.phase is Phase.REST and not self.store.inbox(THREAD)
+
+    @property
+    def unsent(self) -> tuple[str, ...]:
+        """Ids of the user messages that no request has carried yet."""
+        return tuple(item.id for item in self.state.due if isinstance(item, UserMessage))
+
+    def crashed(self, step: Step, writes: int) -> list[Step]:
+        """Return the step with the process dying in it, at each write where that is a world of its own.
+
+        Args:
+            step: the step.
+            writes: how many writes it took.
+        """
+        first = 1 if step.kind == "tool" else 2  # before anything was done or written, it is a crash between steps
+        return [replace(step, dies=write) for write in range(first, writes + 1)]
+
+    def end(self) -> None:
+        """Release what the world holds."""
+        self._driver.loop.close()
+
+
+async def _added_up(pieces: AsyncIterator[Any]) -> Answer:
+    text, asked = "", list[Any]()
+    async for piece in pieces:
+        answer = Answer(piece) if isinstance(piece, str) else piece
+        text += answer.text
+        asked += answer.calls
+    return Answer(text, tuple(asked))
+
+
+#: Called with a world: asserts of a test.
+Check: TypeAlias = Callable[[World[Any]], object]
