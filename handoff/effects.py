@@ -68,6 +68,19 @@ class Bound:
         """
         return self._tool.function(**self._given)
 
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Assign metadata as the body would have: for a body that does not run here.
+
+        Args:
+            fields: JSON values.
+
+        Raises:
+            EffectRefused: they are no valid metadata.
+        """
+        valid = load(type(self._copy), self._validated({**self._dump_copy(), **fields}))
+        for name in fields:
+            setattr(self._copy, name, getattr(valid, name))
+
     def finish(self, returned: object) -> Outcome:
         """Perform `sets` and `clears`, and judge what the body returned and wrote.
 

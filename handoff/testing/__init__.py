@@ -10,7 +10,9 @@ A `ManualClock` needs no freezegun: `Threads(..., clock=clock)`, then `await clo
 
 from handoff.models import Answer, call
 from handoff.testing.clock import ManualClock
+from handoff.testing.comparing import Comparison, Difference, compare
 from handoff.testing.exploring import Explored, ScheduleFailed, explore
+from handoff.testing.recorded import RecordedTalk
 from handoff.testing.scenario import Message, Ruling, Scenario
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk
@@ -18,10 +20,13 @@ from handoff.testing.world import Ran, World
 
 __all__ = [
     "Answer",
+    "Comparison",
+    "Difference",
     "Explored",
     "ManualClock",
     "Message",
     "Ran",
+    "RecordedTalk",
     "Ruling",
     "Scenario",
     "ScheduleFailed",
@@ -29,5 +34,6 @@ __all__ = [
     "TalkMismatch",
     "World",
     "call",
+    "compare",
     "explore",
 ]

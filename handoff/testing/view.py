@@ -52,7 +52,7 @@ class View(Generic[M]):
         self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None, store: Store | None = None
     ) -> None:
         flow.freeze()
-        flow.require_deps(deps)
+        self._require(flow, deps)
         self.flow = flow
         self.store: Store = MemoryStore() if store is None else store
         self.events: list[ThreadEvent] = []
@@ -69,6 +69,9 @@ class View(Generic[M]):
             observe=self._observe,
         )
         self._driver.open(flow.metadata() if metadata is None else metadata)
+
+    def _require(self, flow: Flow[M, Any], deps: Deps | None) -> None:
+        flow.require_deps(deps)
 
     def _observe(self, before: State, event: Event, after: State) -> None:
         self.events.extend(told(before, event, after))

@@ -1,0 +1,416 @@
+"""A thread's journal as a test: the steps of a `RecordedTalk` that lead through the same conversation.
+
+A journal says when a message was taken up, not when it was sent: one that was taken up as a run ended is sent just
+before that run's last step. Bodies that ended while nothing else happened end by themselves in the test, too; the
+others are held, and finished where they ended.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from handoff.core import events as happened
+from handoff.core import receive
+from handoff.core.codec import load
+from handoff.core.events import Event
+from handoff.core.state import Call, Phase, Progress, State
+from handoff.core.status import Status
+from handoff.errors import ConfigurationError
+from handoff.store.base import JournalRecord
+from handoff.testing.story import Story
+
+#: Names that `call` and `calls` have for themselves.
+_TAKEN = frozenset({"raw", "tool"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One journaled event, and the thread around it."""
+
+    event: Event
+    before: State
+    after: State
+
+
+def recorded(records: Sequence[JournalRecord]) -> list[Recorded]:
+    """Return the events after the first, each with the thread before and after it.
+
+    Args:
+        records: a thread's journal from its start.
+
+    Raises:
+        StoreError: a record is of a version this one cannot read.
+    """
+    found: list[Recorded] = []
+    state: State | None = None
+    for record in records:
+        event = load(record.data)
+        after, _ = receive(state, event)
+        if state is not None:
+            found.append(Recorded(event, state, after))
+        state = after
+    return found
+
+
+def as_text(records: Sequence[JournalRecord]) -> str:
+    """Return the conversation as people read it.
+
+    Args:
+        records: a thread's journal from its start.
+    """
+    story = Story()
+    for one in recorded(records):
+        story.tell(one.before, one.event, one.after)
+    return str(story)
+
+
+@dataclass(slots=True)
+class _Written:
+    """The steps so far, each a few lines without indentation."""
+
+    steps: list[list[str]] = field(default_factory=list[list[str]])
+
+    def add(self, *lines: str) -> None:
+        self.steps.append(list(lines))
+
+    def before_last(self, *lines: str) -> None:
+        """Add a step before the one that has just ended the run: what it says had been waiting."""
+        self.steps.insert(max(0, len(self.steps) - 1), list(lines))
+
+
+class Trace:
+    """A journal, rewritten as a test.
+
+    Args:
+        records: a thread's journal from its start.
+    """
+
+    def __init__(self, records: Sequence[JournalRecord]) -> None:
+        opened = load(records[0].data)
+        assert isinstance(opened, happened.ThreadOpened)
+        self._opened = opened
+        self._past = recorded(records)
+        self._written = _Written()
+        #: Calls whose bodies the test finishes one by one: (run, batch, call id).
+        self._held: set[tuple[int, int, str]] = set()
+        #: Ids of messages that are written already.
+        self._said: set[str] = set()
+        self._offered: tuple[str, ...] = ()
+
+    def test(self, module: str, flow: str = "flow", *, origin: str = "") -> str:
+        """Return the source of a test module.
+
+        Args:
+            module: where the flow is imported from.
+            flow: its name there.
+            origin: where the journal was found, for the docstring.
+
+        Raises:
+            ConfigurationError: the journal holds what no talk can play.
+        """
+        for index, one in enumerate(self._past):
+            self._write(index, one)
+        facts = {name: value for name, value in self._opened.metadata.items() if value is not None}
+        metadata = f", metadata={flow}.metadata(**{facts!r})" if facts else ""
+        body = "\n".join(f"        {line}" if line else "" for step in self._written.steps for line in step)
+        text = "from datetime import timedelta\n\n" if "timedelta(" in body else ""
+        names = ["Answer"] if "Answer(" in body else []
+        names += ["RecordedTalk", *(["call"] if re.search(r"\bcall\(", body) else [])]
+        name = re.sub(r"\W+", "_", self._opened.thread).strip("_") or "thread"
+        end = "" if self._past and self._past[-1].after.run is None else "        talk.close(unfinished=True)\n"
+        said = _escaped(f"Thread {self._opened.thread} of {self._opened.flow}{origin}, as it was recorded.")
+        return (
+            f'"""{said}"""\n\n{text}from handoff.testing import {", ".join(names)}\n'
+            f"from {module} import {flow}\n\n\n"
+            f"def test_{name}() -> None:\n"
+            f'    """The recorded conversation comes out the same; no tool runs."""\n'
+            f"    with RecordedTalk({flow}{metadata}) as talk:\n{body or '        pass'}\n{end}"
+        )
+
+    # -- one event -----------------------------------------------------------------------------------------------------
+
+    def _write(self, index: int, one: Recorded) -> None:
+        event, before, out = one.event, one.before, self._written
+        match event:
+            case happened.RunStarted():
+                self._offered = event.tools
+                if before.phase is Phase.OPEN:
+                    out.add(f"assert {event.assistant!r} == talk.assistant.name")
+            case happened.MessageAccepted() | happened.MessageRefused():
+                self._message(index, one)
+            case happened.CallsRequested():
+                self._calls(index, one)
+            case happened.CallDone():
+                self._done(one)
+            case happened.RunEnded():
+                self._ended(one)
+            case happened.StopRequested():
+                self._stopped(index, one)
+            case happened.GraceReached():
+                out.add("talk.grace()")
+            case happened.Recovered():
+                self._recovered(one)
+            case happened.Resolved():
+                self._resolved(one)
+            case happened.Edited():
+                self._place(before, f"talk.edit({_keywords(event.patch)})")
+            case happened.EditDenied():
+                pass  # it changed nothing, and is not recorded with what it would have changed
+            case happened.TimerPassed():
+                self._silence(one)
+            case happened.Moved() if event.move.kind == "after":
+                self._silence(one)
+            case happened.FlowMigrated():
+                raise ConfigurationError(
+                    f"thread {before.thread} was carried over to another version of its flow: no test can play that"
+                )
+            case happened.Drained() | happened.StartRefused():
+                self._rest(one)
+            case _:
+                pass  # what a test does not see, or what follows by itself
+
+    def _place(self, before: State, *lines: str) -> None:
+        """Write a step where it was taken: now, or before the step that ended the run it waited for."""
+        if before.phase is Phase.REST:
+            self._written.add(*lines)
+        else:
+            self._written.before_last(*lines)
+
+    def _rest(self, one: Recorded) -> None:
+        after = one.after
+        facts = {name: value for name, value in sorted(after.metadata.items()) if value is not None}
+        shown = 'talk.metadata.model_dump(mode="json", exclude_none=True)'
+        found = f"dict(sorted({shown}.items()))" if facts else shown
+        self._written.add(f"assert {after.assistant!r} == talk.assistant.name", f"assert {facts!r} == {found}")
+
+    # -- who speaks ----------------------------------------------------------------------------------------------------
+
+    def _message(self, index: int, one: Recorded) -> None:
+        event, before = one.event, one.before
+        if isinstance(event, happened.MessageRefused) or event.id in self._said:  # type: ignore[union-attr]
+            return
+        assert isinstance(event, happened.MessageAccepted)
+        if before.run is not None:
+            self._written.before_last(f'talk.user({event.text!r}, while_running="steer")')
+        elif before.phase is Phase.REST or not self._written.steps:
+            self._written.add(f"talk.user({event.text!r})")
+        else:
+            del index
+            self._written.before_last(f"talk.user({event.text!r})")
+
+    def _stopped(self, index: int, one: Recorded) -> None:
+        event = one.event
+        assert isinstance(event, happened.StopRequested)
+        if event.cause == "expired":
+            self._written.add("talk.expire()")
+        elif event.cause == "cancel":
+            self._written.add("talk.cancel()")
+        else:
+            taken = list(self._taken_up(index))
+            if taken:
+                self._said.add(taken[-1].id)
+                self._written.add(f'talk.user({taken[-1].text!r}, while_running="interrupt")')
+
+    def _taken_up(self, index: int) -> Iterator[happened.MessageAccepted]:
+        """Yield the messages that are taken up as the run ends."""
+        for one in self._past[index + 1 :]:
+            if isinstance(one.event, happened.RunStarted | happened.Drained | happened.StartRefused):
+                return
+            if isinstance(one.event, happened.MessageAccepted):
+                yield one.event
+
+    def _ended(self, one: Recorded) -> None:
+        event, run = one.event, one.before.run
+        assert isinstance(event, happened.RunEnded)
+        if run is None or run.move is not None or run.stop is not None:
+            return  # it follows from what its batch or a stop had decided
+        speaker = run.assistant
+        match event.status:
+            case Status.COMPLETED:
+                self._written.add(f"assert {speaker!r} == talk.assistant.name", f"talk.says({event.text!r})")
+            case Status.INCOMPLETE:
+                self._written.add(f"talk.incomplete({event.text!r}, {event.reason!r})")
+            case _:
+                self._written.add(f"talk.fails({event.reason!r})")
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    def _calls(self, index: int, one: Recorded) -> None:
+        event, run = one.event, one.after.run
+        assert isinstance(event, happened.CallsRequested)
+        assert one.before.run is not None
+        asked = event.calls
+        place = (event.run, one.before.run.batches + 1)
+        outcomes, undisturbed = self._outcomes(index, place, asked)
+        verb = "calls" if all(call.answer is None and call.tool in self._offered for call in asked) else "miscalls"
+        step = f"talk.{verb}({_spelled(asked, event.text)})"
+        if undisturbed or run is None or run.batch is None:
+            lines = [line for done in outcomes for line in self._outcome(done, place)]
+            self._written.add(*lines, step)
+            return
+        self._held |= {(*place, call.id) for call in asked}
+        slow = ", ".join(repr(name) for name in dict.fromkeys(call.tool for call in asked if call.answer is None))
+        self._written.add(f"with talk.slow({slow}):", f"    {step}")
+
+    def _outcomes(
+        self, index: int, place: tuple[int, int], asked: Sequence[Call]
+    ) -> tuple[list[tuple[Recorded, Call]], bool]:
+        """Return the ends of the batch's bodies, and whether nothing else came between."""
+        by_id = {call.id: call for call in asked}
+        found: list[tuple[Recorded, Call]] = []
+        for one in self._past[index + 1 :]:
+            run = one.before.run
+            if run is None or run.batch is None or (run.number, run.batch.number) != place:
+                return found, True
+            if isinstance(one.event, happened.CallDone):
+                if one.event.pending in {"running", "in_doubt"}:
+                    return found, False
+                found.append((one, by_id[one.event.call]))
+            elif not isinstance(one.event, happened.CallStarted):
+                return found, False
+        last = self._past[-1].after.run
+        return found, last is None or last.batch is None
+
+    def _outcome(self, done: tuple[Recorded, Call], place: tuple[int, int]) -> list[str]:
+        """Return the line that says what a body came to; none for a call whose body did not run."""
+        one, call = done
+        event = one.event
+        assert isinstance(event, happened.CallDone)
+        del place
+        if event.pending == "waiting":
+            return [f"talk.returns({call.tool!r}, {event.output!r}, pending=True)"]
+        if event.failed:
+            text = "" if event.trace else f", {event.output!r}"
+            return [f"talk.raises({call.tool!r}{text})"]
+        if not event.ran:
+            return []
+        to = event.move.dest if event.move is not None else None
+        return [_returns(call, event.output, event.patch or {}, to)]
+
+    def _done(self, one: Recorded) -> None:
+        event, run = one.event, one.before.run
+        assert isinstance(event, happened.CallDone)
+        place = (event.run, event.batch, event.call)
+        if place not in self._held or run is None or run.batch is None:
+            return
+        call = next(entry.call for entry in run.batch.entries if entry.call.id == event.call)
+        if event.pending == "running":
+            started = self._started(one)
+            seconds = max(0, math.ceil(event.at - started))
+            self._written.add(f"talk.silence(timedelta(seconds={seconds}))")
+        elif event.pending == "in_doubt":
+            raise ConfigurationError(
+                f"a probe of {call.tool} could not tell what happened: no recorded talk plays that"
+            )
+        else:
+            lines = self._outcome((one, call), place[:2])
+            if lines:
+                self._written.add(*lines, f"talk.finish({call.tool!r})")
+
+    def _started(self, one: Recorded) -> float:
+        event = one.event
+        assert isinstance(event, happened.CallDone)
+        for past in self._past:
+            found = past.event
+            if isinstance(found, happened.CallStarted) and (found.run, found.batch, found.call) == (
+                event.run,
+                event.batch,
+                event.call,
+            ):
+                return found.at
+        return event.at
+
+    # -- what happens around it ----------------------------------------------------------------------------------------
+
+    def _recovered(self, one: Recorded) -> None:
+        run = one.before.run
+        entries = () if run is None or run.batch is None else run.batch.entries
+        again = [one_.call.tool for one_ in entries if not one_.settled and one_.progress is not Progress.DEFERRED]
+        tickets = [ticket.call.tool for ticket in one.before.tickets if ticket.stage in {"running", "approved"}]
+        slow = ", ".join(repr(name) for name in dict.fromkeys([*again, *tickets]))
+        if slow:
+            self._written.add(f"with talk.slow({slow}):", "    talk.crash()")
+        else:
+            self._written.add("talk.crash()")
+
+    def _resolved(self, one: Recorded) -> None:
+        event, before = one.event, one.before
+        assert isinstance(event, happened.Resolved)
+        ticket = before.ticket(event.ticket)
+        if ticket is None:
+            return
+        tool, named = ticket.call.tool, f"ticket={ticket.id!r}{f', by={event.by!r}' if event.by else ''}"
+        body = ticket.stage in {"running", "approved"}
+        match event.outcome:
+            case "approved":
+                self._place(before, f"with talk.slow({tool!r}):", f"    talk.approve({named})")
+            case "refused":
+                self._place(before, f"talk.refuse({event.reason!r}, {named})")
+            case "waiting":
+                self._place(before, f"talk.returns({tool!r}, pending=True)", f"talk.finish({tool!r})")
+            case "in_doubt":
+                raise ConfigurationError(f"a probe of {tool} could not tell what happened: no recorded talk plays that")
+            case "result" if not body:
+                happening = "" if event.ran else ", happened=False"
+                self._place(before, f"talk.settle({event.output!r}{happening}, {named})")
+            case "result":
+                to = event.move.dest if event.move is not None else None
+                said = _returns(ticket.call, event.output, event.patch or {}, to)
+                if event.failed:
+                    said = f"talk.raises({tool!r}, {event.output!r})"
+                self._place(before, said, f"talk.finish({tool!r})")
+
+    def _silence(self, one: Recorded) -> None:
+        since = one.before.silent_since
+        seconds = 0 if since is None else max(0, math.ceil(one.event.at - since))
+        self._written.add(f"talk.silence(timedelta(seconds={seconds}))")
+
+
+def _returns(call: Call, output: str, patch: Mapping[str, Any], to: str | None) -> str:
+    """Return the line that says what a body returned, without what follows from `sets` and `clears`."""
+    try:
+        given = json.loads(call.arguments)
+    except ValueError:
+        given = {}
+    own = {name: value for name, value in patch.items() if value is not None and given.get(name) != value}
+    sets = f", sets={own!r}" if own else ""
+    goes = f", to={to!r}" if to is not None and len(call.dests) > 1 else ""
+    return f"talk.returns({call.tool!r}, {output!r}{sets}{goes})"
+
+
+def _spelled(asked: Sequence[Call], text: str) -> str:
+    """Return the arguments of `talk.calls` for these calls."""
+    written = [_call(call) for call in asked]
+    if text:
+        return f"Answer({text!r}, ({', '.join(f'call({one})' for one in written)},))"
+    return written[0] if len(written) == 1 else ", ".join(f"call({one})" for one in written)
+
+
+def _call(call: Call) -> str:
+    raw = f"{call.tool!r}, raw={call.arguments!r}"
+    try:
+        values = json.loads(call.arguments)
+        json.dumps(values, allow_nan=False)
+    except (ValueError, RecursionError):
+        return raw
+    if call.answer is not None or not isinstance(values, dict) or _TAKEN & values.keys():
+        return raw
+    arguments = _keywords(values)  # pyright: ignore[reportUnknownArgumentType]
+    return f"{call.tool!r}, {arguments}" if arguments else repr(call.tool)
+
+
+def _keywords(values: Mapping[str, Any]) -> str:
+    """Return the values as keyword arguments; those that Python cannot spell so, as a dictionary."""
+    if all(name.isidentifier() and not keyword.iskeyword(name) for name in values):
+        return ", ".join(f"{name}={value!r}" for name, value in values.items())
+    return f"**{dict(values)!r}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"""', "'''")
