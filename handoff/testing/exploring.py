@@ -1,20 +1,22 @@
 """A flow's own test under every schedule: each message at any moment, each body ending when it likes, and disturbances.
 
-Worlds are made from nothing and played step by step, the shortest schedules first, so the first failure is a smallest
-one. Two schedules that lead to the same world go on alike, and are followed once.
+Worlds are made from nothing and played step by step: schedules with the fewest disturbances first, and of these the
+shortest, so the first failure is a smallest one. Two schedules that lead to the same world go on alike, and are
+followed once.
 """
 
 from __future__ import annotations
 
+import heapq
 import logging
+import random
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from hashlib import blake2b
-from typing import Any, Generic
+from typing import Any, Generic, TypeAlias
 
 from handoff.assistants import M
 from handoff.errors import ConfigurationError, HandoffError
@@ -45,7 +47,8 @@ class ScheduleFailed(HandoffError, AssertionError):
         shown = "\n".join(f"    {line}" for line in story.splitlines())
         seen = ""
         if explored is not None:
-            seen = f"\nFound after {explored.states:,} states and {explored.steps:,} steps; no shorter schedule fails."
+            smallest = "perhaps not the smallest" if explored.walked else "none that is less disturbed or shorter fails"
+            seen = f"\nFound after {explored.states:,} states and {explored.steps:,} steps; {smallest}."
         super().__init__(f"{problem}\n\n{shown}\n{seen}\nReplay it: explore(…, schedule={schedule!r})")
         self.schedule = schedule
         self.problem = problem
@@ -67,9 +70,11 @@ class Explored:
     ends: int
     #: Whether that is all there is; else the bound cut it.
     whole: bool
+    #: How many more schedules were followed at random, where the bound cut.
+    walked: int = 0
 
     def __str__(self) -> str:
-        cut = "" if self.whole else ", cut by the bound: there are more"
+        cut = "" if self.whole else f", cut by the bound: there are more, {self.walked:,} of them followed at random"
         return f"{self.schedules:,} schedules ({self.states:,} states, {self.steps:,} steps, {self.ends:,} ends{cut})"
 
 
@@ -91,6 +96,7 @@ def explore(
     may_raise: tuple[type[BaseException], ...] = (),
     store: Callable[[], Store] | None = None,
     bound: int = 5_000,
+    walks: int = 200,
     schedule: str | None = None,
 ) -> Explored:
     """Play a test under every interleaving of its messages and tool completions, with disturbances at every moment.
@@ -118,13 +124,15 @@ def explore(
         may_raise: what bodies may raise beside ToolError.
         store: makes the store, anew for every schedule; in memory by default.
         bound: the most worlds to look at.
+        walks: where that cuts something, how many more schedules to follow to their end; chosen at random, and the same
+            ones each time.
         schedule: plays this one only.
 
     Returns:
         How much was looked at, and whether that is all.
 
     Raises:
-        ScheduleFailed: something does not hold; no shorter schedule fails.
+        ScheduleFailed: something does not hold; no schedule that is less disturbed, or as much and shorter, fails.
         ConfigurationError: the schedule cannot be played, or the same steps do not lead to the same world: the deps are
             not made anew, or tools or model depend on chance or time.
     """
@@ -153,7 +161,17 @@ def explore(
     with _quiet():
         if schedule is not None:
             return exploration.replay(schedule)
-        return exploration.search(bound)
+        explored = exploration.search(bound)
+        for seed in range(0 if explored.whole else walks):
+            exploration.walk(seed)
+        return replace(explored, walked=exploration.walked)
+
+
+#: How many disturbances, how many steps, in which order it was found; the steps, and the world before the last of them.
+_Way: TypeAlias = tuple[int, int, int, tuple[Step, ...], bytes]
+
+#: One in so many worlds that are made anew is compared with the one it was before.
+CHECKED = 8
 
 
 class _Exploration(Generic[M]):
@@ -171,10 +189,14 @@ class _Exploration(Generic[M]):
         self._always = always
         #: The worlds each world leads to, by digest.
         self._next: dict[bytes, list[bytes]] = {}
+        #: How many schedules were followed at random.
+        self.walked = 0
         self._steps = 0
+        self._ways = 0
+        self._ends = 0
 
     def search(self, bound: int) -> Explored:
-        """Follow all schedules, the shortest first.
+        """Follow all schedules: those with the fewest disturbances first, and of these the shortest.
 
         Args:
             bound: the most worlds to look at.
@@ -184,37 +206,82 @@ class _Exploration(Generic[M]):
         self._judge(world, ())
         start = _digest(world)
         self._next[start] = []
-        waiting: deque[tuple[tuple[Step, ...], bytes]] = deque([((), start)])
-        whole = True
-        while waiting:
-            path, mark = waiting.popleft()
-            for step, reached in self._children(path, mark):
-                self._steps += 1
-                self._next[mark].append(reached)
-                if reached in self._next:
-                    continue
-                if len(self._next) >= bound:
-                    whole = False
-                    self._next[mark].pop()
-                    continue
+        waiting: list[_Way] = []
+        self._fork(waiting, world, (), start)
+        while waiting and len(self._next) < bound:
+            _, _, number, path, mark = heapq.heappop(waiting)
+            world = self._played(path[:-1])
+            if not number % CHECKED and _digest(world) != mark:
+                raise _by_chance(path[:-1])
+            step = path[-1]
+            self._taken(world, path[:-1], step)
+            self._steps += 1
+            if world.may_die and not step.dies:
+                for dying in world.crashed(step, world.writes):
+                    self._add(waiting, (*path[:-1], dying), mark)
+            reached = _digest(world)
+            self._next[mark].append(reached)
+            if reached not in self._next:
                 self._next[reached] = []
-                waiting.append(((*path, step), reached))
-            if not whole:
-                break
-        return self._explored(whole=whole)
+                self._fork(waiting, world, path, reached)
+        return self._explored(whole=not waiting)
 
-    def _children(self, path: tuple[Step, ...], mark: bytes) -> Iterator[tuple[Step, bytes]]:
-        """Take every step from a world; each way on begins with that world made anew."""
+    def walk(self, seed: int) -> None:
+        """Follow one schedule to its end, chosen at random; what fails is made as small as leaving steps out makes it.
+
+        Args:
+            seed: of the choice.
+        """
         __tracebackhide__ = True
-        world = self._played(path)
-        if _digest(world) != mark:
-            raise _by_chance(path)
-        for index, step in enumerate(world.enabled()):
-            reached = self._taken(self._played(path) if index else world, path, step)
-            yield step, _digest(reached)
-            if reached.may_die:
-                for dying in reached.crashed(step, reached.writes):
-                    yield dying, _digest(self._taken(self._played(path), path, dying))
+        chance = random.Random(seed)  # noqa: S311 - no secret
+        world = self._begin()
+        path: list[Step] = []
+        while steps := world.enabled():
+            ordinary = [step for step in steps if not step.disturbances]
+            disturbing = [step for step in steps if step.disturbances]
+            step = chance.choice(disturbing if disturbing and (not ordinary or not chance.randrange(8)) else ordinary)
+            if not ordinary and not chance.randrange(2):
+                break
+            if world.may_die and not step.disturbances and not chance.randrange(8):
+                step = replace(step, dies=chance.randrange(1, 4))
+            try:
+                self._taken(world, path, step)
+            except ScheduleFailed as failed:
+                raise self._smaller(failed) from failed.__cause__
+            path.append(step)
+        self.walked += 1
+
+    def _smaller(self, failed: ScheduleFailed) -> ScheduleFailed:
+        """Leave out every step that is not needed for a failure."""
+        index = 0
+        while index < len(tokens := failed.schedule.split()):
+            smaller = self._fails(tokens[:index] + tokens[index + 1 :])
+            if smaller is None:
+                index += 1
+            else:
+                failed = smaller
+        explored = replace(self._explored(whole=False), walked=self.walked) if self._next else None
+        return ScheduleFailed(failed.schedule, failed.problem, failed.story, explored)
+
+    def _fails(self, tokens: Sequence[str]) -> ScheduleFailed | None:
+        try:
+            self.replay(" ".join(tokens))
+        except ScheduleFailed as failed:
+            return failed
+        except Exception:  # noqa: BLE001 - what is left is no schedule
+            return None
+        return None
+
+    def _fork(self, waiting: list[_Way], world: World[M], path: tuple[Step, ...], mark: bytes) -> None:
+        """Note the ways on from a world."""
+        self._ends += world.is_final
+        for step in world.enabled():
+            self._add(waiting, (*path, step), mark)
+
+    def _add(self, waiting: list[_Way], path: tuple[Step, ...], mark: bytes) -> None:
+        disturbances = sum(len(step.disturbances) for step in path)
+        self._ways += 1
+        heapq.heappush(waiting, (disturbances, len(path), self._ways, path, mark))
 
     def _played(self, path: Sequence[Step]) -> World[M]:
         world = self._begin()
@@ -283,12 +350,11 @@ class _Exploration(Generic[M]):
         return Step(step.kind, step.what, int(dies)) if mark else step
 
     def _explored(self, *, whole: bool) -> Explored:
-        ways: dict[bytes, int] = {}
+        ways: dict[bytes, int] = {}  # a world is never reached again from what it leads to, so there is an order
         for mark in TopologicalSorter(self._next).static_order():
             ways[mark] = sum(ways[one] for one in self._next[mark]) or 1
         first = next(iter(self._next))
-        ends = sum(not ways_on for ways_on in self._next.values())
-        return Explored(len(self._next), self._steps, ways[first], ends, whole)
+        return Explored(len(self._next), self._steps, ways[first], self._ends, whole)
 
 
 def _said(error: Exception) -> str:

@@ -72,6 +72,8 @@ class _StandIn(InlineDriver):
 class RecordedTalk(Talk[M]):
     """A `Talk` in which tools come to what `returns` and `raises` say, in that order for each tool.
 
+    A body of which nothing is said yet runs as long as a slow one: until its `finish`.
+
     Args:
         flow: the declaration; frozen from here on.
         deps: needed only where bodies run.
@@ -89,10 +91,17 @@ class RecordedTalk(Talk[M]):
         super().__init__(flow, deps=deps, metadata=metadata)
         self._driver.real = real
         self._driver.unknown = self._unknown
+        slow = self._driver.holds
+        self._driver.holds = lambda body: slow(body) or not (real or self._driver.outcomes[body.tool.name])
 
     def _require(self, flow: Flow[M, Any], deps: Deps | None) -> None:
         if self._real:
             super()._require(flow, deps)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The metadata fields that are set, as JSON."""
+        return {name: value for name, value in self.state.metadata.items() if value is not None}
 
     def returns(
         self,
@@ -124,7 +133,9 @@ class RecordedTalk(Talk[M]):
         self._driver.outcomes[tool_name(tool)].append(_Outcome(text, {}, raised=True))
 
     def _unknown(self, tool: str) -> TalkMismatch:
-        return self._mismatch(tool, "its body is to run, and nothing says what it comes to: returns(…) or raises(…)")
+        return self._mismatch(
+            tool, "its body is to end, and nothing says what it comes to: returns(…) or raises(…) before"
+        )
 
     def close(self, *, unfinished: bool = False) -> None:
         """See `Talk.close`.

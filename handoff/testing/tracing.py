@@ -19,8 +19,9 @@ from handoff.core import events as happened
 from handoff.core import receive
 from handoff.core.codec import load
 from handoff.core.events import Event
-from handoff.core.state import Call, Phase, Progress, State
+from handoff.core.state import Call, Phase, State, Ticket
 from handoff.core.status import Status
+from handoff.core.todo import runnable
 from handoff.errors import ConfigurationError
 from handoff.store.base import JournalRecord
 from handoff.testing.story import Story
@@ -102,6 +103,10 @@ class Trace:
         #: Ids of messages that are written already.
         self._said: set[str] = set()
         self._offered: tuple[str, ...] = ()
+        #: The steps in which the process died, each with the calls whose bodies had ended before.
+        self._crashes: list[tuple[list[str], set[tuple[int, int, str]]]] = []
+        #: Who was said to be active last.
+        self._active = opened.assistant
 
     def test(self, module: str, flow: str = "flow", *, origin: str = "") -> str:
         """Return the source of a test module.
@@ -117,8 +122,8 @@ class Trace:
         for index, one in enumerate(self._past):
             self._write(index, one)
         facts = {name: value for name, value in self._opened.metadata.items() if value is not None}
-        metadata = f", metadata={flow}.metadata(**{facts!r})" if facts else ""
-        body = "\n".join(f"        {line}" if line else "" for step in self._written.steps for line in step)
+        metadata = f", metadata={flow}.metadata(**{_literal(facts)})" if facts else ""
+        body = "\n".join(f"        {line}" if line else "" for step in self._written.steps for line in step).rstrip()
         text = "from datetime import timedelta\n\n" if "timedelta(" in body else ""
         names = ["Answer"] if "Answer(" in body else []
         names += ["RecordedTalk", *(["call"] if re.search(r"\bcall\(", body) else [])]
@@ -140,8 +145,9 @@ class Trace:
         match event:
             case happened.RunStarted():
                 self._offered = event.tools
-                if before.phase is Phase.OPEN:
-                    out.add(f"assert {event.assistant!r} == talk.assistant.name")
+                if event.assistant != self._active:
+                    self._active = event.assistant
+                    out.add(f"assert {_literal(event.assistant)} == talk.assistant.name")
             case happened.MessageAccepted() | happened.MessageRefused():
                 self._message(index, one)
             case happened.CallsRequested():
@@ -185,9 +191,10 @@ class Trace:
     def _rest(self, one: Recorded) -> None:
         after = one.after
         facts = {name: value for name, value in sorted(after.metadata.items()) if value is not None}
-        shown = 'talk.metadata.model_dump(mode="json", exclude_none=True)'
-        found = f"dict(sorted({shown}.items()))" if facts else shown
-        self._written.add(f"assert {after.assistant!r} == talk.assistant.name", f"assert {facts!r} == {found}")
+        self._active = after.assistant
+        self._written.add(
+            f"assert {_literal(after.assistant)} == talk.assistant.name", f"assert {_literal(facts)} == talk.facts", ""
+        )
 
     # -- who speaks ----------------------------------------------------------------------------------------------------
 
@@ -197,12 +204,12 @@ class Trace:
             return
         assert isinstance(event, happened.MessageAccepted)
         if before.run is not None:
-            self._written.before_last(f'talk.user({event.text!r}, while_running="steer")')
+            self._written.before_last(f'talk.user({_literal(event.text)}, while_running="steer")')
         elif before.phase is Phase.REST or not self._written.steps:
-            self._written.add(f"talk.user({event.text!r})")
+            self._written.add(f"talk.user({_literal(event.text)})")
         else:
             del index
-            self._written.before_last(f"talk.user({event.text!r})")
+            self._written.before_last(f"talk.user({_literal(event.text)})")
 
     def _stopped(self, index: int, one: Recorded) -> None:
         event = one.event
@@ -215,7 +222,7 @@ class Trace:
             taken = list(self._taken_up(index))
             if taken:
                 self._said.add(taken[-1].id)
-                self._written.add(f'talk.user({taken[-1].text!r}, while_running="interrupt")')
+                self._written.add(f'talk.user({_literal(taken[-1].text)}, while_running="interrupt")')
 
     def _taken_up(self, index: int) -> Iterator[happened.MessageAccepted]:
         """Yield the messages that are taken up as the run ends."""
@@ -230,14 +237,13 @@ class Trace:
         assert isinstance(event, happened.RunEnded)
         if run is None or run.move is not None or run.stop is not None:
             return  # it follows from what its batch or a stop had decided
-        speaker = run.assistant
         match event.status:
             case Status.COMPLETED:
-                self._written.add(f"assert {speaker!r} == talk.assistant.name", f"talk.says({event.text!r})")
+                self._written.add(f"talk.says({_literal(event.text)})")
             case Status.INCOMPLETE:
-                self._written.add(f"talk.incomplete({event.text!r}, {event.reason!r})")
+                self._written.add(f"talk.incomplete({_literal(event.text)}, {_literal(event.reason)})")
             case _:
-                self._written.add(f"talk.fails({event.reason!r})")
+                self._written.add(f"talk.fails({_literal(event.reason)})")
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -255,8 +261,7 @@ class Trace:
             self._written.add(*lines, step)
             return
         self._held |= {(*place, call.id) for call in asked}
-        slow = ", ".join(repr(name) for name in dict.fromkeys(call.tool for call in asked if call.answer is None))
-        self._written.add(f"with talk.slow({slow}):", f"    {step}")
+        self._written.add(step)  # nothing says yet what the bodies come to, so they are held
 
     def _outcomes(
         self, index: int, place: tuple[int, int], asked: Sequence[Call]
@@ -264,10 +269,10 @@ class Trace:
         """Return the ends of the batch's bodies, and whether nothing else came between."""
         by_id = {call.id: call for call in asked}
         found: list[tuple[Recorded, Call]] = []
-        for one in self._past[index + 1 :]:
+        for later, one in enumerate(self._past[index + 1 :], index + 1):
             run = one.before.run
             if run is None or run.batch is None or (run.number, run.batch.number) != place:
-                return found, True
+                return found, not self._decided(later, place)
             if isinstance(one.event, happened.CallDone):
                 if one.event.pending in {"running", "in_doubt"}:
                     return found, False
@@ -277,6 +282,17 @@ class Trace:
         last = self._past[-1].after.run
         return found, last is None or last.batch is None
 
+    def _decided(self, index: int, place: tuple[int, int]) -> bool:
+        """Return whether a ticket of the batch was decided before the batch had settled."""
+        for one in self._past[index:]:
+            if one.before.run is not None or isinstance(one.event, happened.Drained | happened.StartRefused):
+                return False
+            if isinstance(one.event, happened.Resolved):
+                ticket = one.before.ticket(one.event.ticket)
+                if ticket is not None and (ticket.run, ticket.batch) == place:
+                    return True
+        return False
+
     def _outcome(self, done: tuple[Recorded, Call], place: tuple[int, int]) -> list[str]:
         """Return the line that says what a body came to; none for a call whose body did not run."""
         one, call = done
@@ -284,10 +300,10 @@ class Trace:
         assert isinstance(event, happened.CallDone)
         del place
         if event.pending == "waiting":
-            return [f"talk.returns({call.tool!r}, {event.output!r}, pending=True)"]
+            return [f"talk.returns({_literal(call.tool)}, {_literal(event.output)}, pending=True)"]
         if event.failed:
-            text = "" if event.trace else f", {event.output!r}"
-            return [f"talk.raises({call.tool!r}{text})"]
+            text = "" if event.trace else f", {_literal(event.output)}"
+            return [f"talk.raises({_literal(call.tool)}{text})"]
         if not event.ran:
             return []
         to = event.move.dest if event.move is not None else None
@@ -311,7 +327,7 @@ class Trace:
         else:
             lines = self._outcome((one, call), place[:2])
             if lines:
-                self._written.add(*lines, f"talk.finish({call.tool!r})")
+                self._written.add(*lines, f"talk.finish({_literal(call.tool)})")
 
     def _started(self, one: Recorded) -> float:
         event = one.event
@@ -329,15 +345,30 @@ class Trace:
     # -- what happens around it ----------------------------------------------------------------------------------------
 
     def _recovered(self, one: Recorded) -> None:
-        run = one.before.run
-        entries = () if run is None or run.batch is None else run.batch.entries
-        again = [one_.call.tool for one_ in entries if not one_.settled and one_.progress is not Progress.DEFERRED]
-        tickets = [ticket.call.tool for ticket in one.before.tickets if ticket.stage in {"running", "approved"}]
-        slow = ", ".join(repr(name) for name in dict.fromkeys([*again, *tickets]))
-        if slow:
-            self._written.add(f"with talk.slow({slow}):", "    talk.crash()")
-        else:
-            self._written.add("talk.crash()")
+        event, run = one.event, one.before.run
+        assert isinstance(event, happened.Recovered)
+        opened = () if run is None or run.batch is None else runnable(run.batch)
+        tickets = [ticket for ticket in one.before.tickets if ticket.stage in {"running", "approved"}]
+        if not event.lost and (opened or tickets):
+            return  # no body had started: those that a talk has started at once are not to be lost
+        lost = {call for _, _, call in event.lost}
+        if any(not (entry.call.idempotent or entry.call.id in lost) for entry in opened if entry.call.answer is None):
+            raise ConfigurationError("the process died before a body of its batch had started: no talk plays that")
+        self._written.add("talk.crash()")
+        places = {(ticket.run, ticket.batch, ticket.call.id) for ticket in tickets}
+        if run is not None and run.batch is not None:
+            places |= {(run.number, run.batch.number, entry.call.id) for entry in opened}
+        self._crashes.append((self._written.steps[-1], places - {*event.lost}))
+
+    def _ended_body(self, before: State, ticket: Ticket, *lines: str) -> None:
+        """Write the end of a ticket's body: before a crash that it survived, as its outcome waited already."""
+        place = (ticket.run, ticket.batch, ticket.call.id)
+        for step, ended in self._crashes:
+            if place in ended:
+                index = next(index for index, one in enumerate(self._written.steps) if one is step)
+                self._written.steps.insert(index, list(lines))
+                return
+        self._place(before, *lines)
 
     def _resolved(self, one: Recorded) -> None:
         event, before = one.event, one.before
@@ -345,26 +376,31 @@ class Trace:
         ticket = before.ticket(event.ticket)
         if ticket is None:
             return
-        tool, named = ticket.call.tool, f"ticket={ticket.id!r}{f', by={event.by!r}' if event.by else ''}"
+        tool, named = (
+            ticket.call.tool,
+            f"ticket={_literal(ticket.id)}{f', by={_literal(event.by)}' if event.by else ''}",
+        )
         body = ticket.stage in {"running", "approved"}
         match event.outcome:
             case "approved":
-                self._place(before, f"with talk.slow({tool!r}):", f"    talk.approve({named})")
+                self._place(before, f"talk.approve({named})")
             case "refused":
-                self._place(before, f"talk.refuse({event.reason!r}, {named})")
+                self._place(before, f"talk.refuse({_literal(event.reason)}, {named})")
             case "waiting":
-                self._place(before, f"talk.returns({tool!r}, pending=True)", f"talk.finish({tool!r})")
+                self._ended_body(
+                    before, ticket, f"talk.returns({_literal(tool)}, pending=True)", f"talk.finish({_literal(tool)})"
+                )
             case "in_doubt":
                 raise ConfigurationError(f"a probe of {tool} could not tell what happened: no recorded talk plays that")
             case "result" if not body:
                 happening = "" if event.ran else ", happened=False"
-                self._place(before, f"talk.settle({event.output!r}{happening}, {named})")
+                self._place(before, f"talk.settle({_literal(event.output)}{happening}, {named})")
             case "result":
                 to = event.move.dest if event.move is not None else None
                 said = _returns(ticket.call, event.output, event.patch or {}, to)
                 if event.failed:
-                    said = f"talk.raises({tool!r}, {event.output!r})"
-                self._place(before, said, f"talk.finish({tool!r})")
+                    said = f"talk.raises({_literal(tool)}, {_literal(event.output)})"
+                self._ended_body(before, ticket, said, f"talk.finish({_literal(tool)})")
 
     def _silence(self, one: Recorded) -> None:
         since = one.before.silent_since
@@ -379,21 +415,21 @@ def _returns(call: Call, output: str, patch: Mapping[str, Any], to: str | None) 
     except ValueError:
         given = {}
     own = {name: value for name, value in patch.items() if value is not None and given.get(name) != value}
-    sets = f", sets={own!r}" if own else ""
-    goes = f", to={to!r}" if to is not None and len(call.dests) > 1 else ""
-    return f"talk.returns({call.tool!r}, {output!r}{sets}{goes})"
+    sets = f", sets={_literal(own)}" if own else ""
+    goes = f", to={_literal(to)}" if to is not None and len(call.dests) > 1 else ""
+    return f"talk.returns({_literal(call.tool)}, {_literal(output)}{sets}{goes})"
 
 
 def _spelled(asked: Sequence[Call], text: str) -> str:
     """Return the arguments of `talk.calls` for these calls."""
     written = [_call(call) for call in asked]
     if text:
-        return f"Answer({text!r}, ({', '.join(f'call({one})' for one in written)},))"
+        return f"Answer({_literal(text)}, ({', '.join(f'call({one})' for one in written)},))"
     return written[0] if len(written) == 1 else ", ".join(f"call({one})" for one in written)
 
 
 def _call(call: Call) -> str:
-    raw = f"{call.tool!r}, raw={call.arguments!r}"
+    raw = f"{_literal(call.tool)}, raw={_literal(call.arguments)}"
     try:
         values = json.loads(call.arguments)
         json.dumps(values, allow_nan=False)
@@ -402,14 +438,27 @@ def _call(call: Call) -> str:
     if call.answer is not None or not isinstance(values, dict) or _TAKEN & values.keys():
         return raw
     arguments = _keywords(values)  # pyright: ignore[reportUnknownArgumentType]
-    return f"{call.tool!r}, {arguments}" if arguments else repr(call.tool)
+    return f"{_literal(call.tool)}, {arguments}" if arguments else _literal(call.tool)
 
 
 def _keywords(values: Mapping[str, Any]) -> str:
     """Return the values as keyword arguments; those that Python cannot spell so, as a dictionary."""
     if all(name.isidentifier() and not keyword.iskeyword(name) for name in values):
-        return ", ".join(f"{name}={value!r}" for name, value in values.items())
-    return f"**{dict(values)!r}"
+        return ", ".join(f"{name}={_literal(value)}" for name, value in values.items())
+    return f"**{_literal(values)}"
+
+
+def _literal(value: Any) -> str:
+    """Return the value as Python writes it, texts in double quotes where that needs no more escapes."""
+    if isinstance(value, str):
+        written = repr(value)
+        return f'"{written[1:-1]}"' if written[0] == "'" and '"' not in value else written
+    if isinstance(value, Mapping):
+        pairs = value.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        return f"{{{', '.join(f'{_literal(name)}: {_literal(one)}' for name, one in pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"  # pyright: ignore[reportUnknownArgumentType]
+    return repr(value)
 
 
 def _escaped(text: str) -> str:

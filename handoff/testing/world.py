@@ -278,6 +278,8 @@ class World(View[M]):
         except ProcessDied:
             self._seen.append(("crash", f"before write {step.dies} of {replace(step, dies=0)}"))
             self._dies_at = 0
+            if step.kind == "user" and self.writes == 1:
+                self._sent.pop()  # it was not taken: who sent it has no receipt, and sends it again
             self._die()
 
     def _write(self, when: str, what: str, thread: str) -> None:
