@@ -86,6 +86,7 @@ def explore(
     metadata: M | None = None,
     at_rest: Check | None = None,
     always: Check | None = None,
+    early: int = 2,
     crashes: int = 1,
     cancels: int = 1,
     expiries: int = 1,
@@ -113,6 +114,7 @@ def explore(
         metadata: what the thread starts with.
         at_rest: called with the world wherever all is said and done; asserts what holds then.
         always: called with the world after each step; asserts what holds at every moment.
+        early: how many messages may come before the thread rests: while a run is active, or behind another message.
         crashes: how often the process may die in one schedule: between steps, before and after each commit of a step,
             and between a body's end and the commit of its outcome. A person settles what is in doubt as it truly was.
         cancels: how often the user may cancel.
@@ -120,7 +122,7 @@ def explore(
         failures: how often the model's request may fail.
         silences: how often the thread may come to the end of a silence.
         together: how many of all these there may be in one schedule.
-        while_running: what a message may do to an active run, beside what the test says: queue, steer, interrupt.
+        while_running: what an early message may do to an active run, beside what the test says: queue, steer, interrupt.
         may_raise: what bodies may raise beside ToolError.
         store: makes the store, anew for every schedule; in memory by default.
         bound: the most worlds to look at.
@@ -151,7 +153,7 @@ def explore(
             deps=deps() if deps else None,
             metadata=metadata,
             store=store() if store else None,
-            budget=dict(zip(DISTURBANCES, (crashes, cancels, expiries, failures, silences), strict=True)),
+            budget=dict(zip(DISTURBANCES, (early, crashes, cancels, expiries, failures, silences), strict=True)),
             together=together,
             policies=while_running,
             may_raise=may_raise,

@@ -19,7 +19,7 @@ from handoff.core import events as happened
 from handoff.core import receive
 from handoff.core.codec import load
 from handoff.core.events import Event
-from handoff.core.state import Call, Phase, State, Ticket
+from handoff.core.state import Call, Phase, Progress, State, Ticket
 from handoff.core.status import Status
 from handoff.core.todo import runnable
 from handoff.errors import ConfigurationError
@@ -348,16 +348,17 @@ class Trace:
         event, run = one.event, one.before.run
         assert isinstance(event, happened.Recovered)
         opened = () if run is None or run.batch is None else runnable(run.batch)
-        tickets = [ticket for ticket in one.before.tickets if ticket.stage in {"running", "approved"}]
-        if not event.lost and (opened or tickets):
-            return  # no body had started: those that a talk has started at once are not to be lost
+        tickets = [ticket for ticket in one.before.tickets if ticket.stage == "running"]
+        if not event.lost:
+            return  # nobody notices: and the bodies that a talk has started at once are not to be lost
         lost = {call for _, _, call in event.lost}
         if any(not (entry.call.idempotent or entry.call.id in lost) for entry in opened if entry.call.answer is None):
             raise ConfigurationError("the process died before a body of its batch had started: no talk plays that")
         self._written.add("talk.crash()")
         places = {(ticket.run, ticket.batch, ticket.call.id) for ticket in tickets}
         if run is not None and run.batch is not None:
-            places |= {(run.number, run.batch.number, entry.call.id) for entry in opened}
+            started = [entry.call.id for entry in opened if entry.progress is Progress.STARTED]
+            places |= {(run.number, run.batch.number, call) for call in started}
         self._crashes.append((self._written.steps[-1], places - {*event.lost}))
 
     def _ended_body(self, before: State, ticket: Ticket, *lines: str) -> None:

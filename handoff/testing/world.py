@@ -31,8 +31,8 @@ from handoff.testing.scenario import Answerer, Message, Ruling, Scenario
 from handoff.testing.view import THREAD, View
 from handoff.thread import WhileRunning
 
-Disturbance: TypeAlias = Literal["crash", "cancel", "expire", "fail", "silence"]
-#: What happens at most how often in one schedule, if the exploration is not told otherwise.
+Disturbance: TypeAlias = Literal["early", "crash", "cancel", "expire", "fail", "silence"]
+#: All kinds of what is no ordinary course of things: a message that comes before the thread rests, and so on.
 DISTURBANCES: tuple[Disturbance, ...] = get_args(Disturbance)
 
 
@@ -182,7 +182,7 @@ class World(View[M]):
 
     @property
     def disturbed(self) -> tuple[Disturbance, ...]:
-        """What has happened that is no ordinary course of things: crashes, cancels, expiries, failures, silences."""
+        """What has happened that is no ordinary course of things: early messages, crashes, cancels, expiries…"""
         return tuple(one for step in self.steps for one in step.disturbances)
 
     # -- what may happen -----------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class World(View[M]):
     def _ordinary(self) -> list[Step]:
         state = self.state
         run = state.run
-        steps = list(self._saying())
+        steps = [step for step in self._saying() if step.kind == "user"]
         if run is not None and run.batch is None:
             steps.append(Step("model"))
         names = [held.body.tool.name for held in self._driver.held.values()]
@@ -216,12 +216,13 @@ class World(View[M]):
         if len(self._sent) == len(self._messages):
             return
         message = self._messages[len(self._sent)]
-        busy = self.state.run is not None or bool(self.store.inbox(THREAD))
-        if message.while_running != "reject" or not busy:
+        if self.at_rest:
             yield Step("user")
-        for policy in self._policies if busy else ():
-            if policy not in {message.while_running, "reject"}:
-                yield Step("user", policy)
+        elif self._together and self._budget["early"] and message.while_running != "reject":
+            yield Step("early")
+            for policy in self._policies:
+                if policy not in {message.while_running, "reject"}:
+                    yield Step("early", policy)
 
     def _rulings(self, ticket: Ticket) -> list[str]:
         if ticket.stage == "in_doubt":
@@ -236,7 +237,8 @@ class World(View[M]):
             return []
         state, run, left = self.state, self.state.run, self._budget
         outstanding = run is not None or bool(self._driver.held) or bool(self.store.inbox(THREAD))
-        steps = [Step("crash")] if left["crash"] and outstanding else []
+        steps = [step for step in self._saying() if step.kind == "early"]
+        steps += [Step("crash")] if left["crash"] and outstanding else []
         if run is not None:
             steps += [Step("cancel")] if left["cancel"] and run.stop is None else []
             if left["expire"]:
@@ -278,7 +280,7 @@ class World(View[M]):
         except ProcessDied:
             self._seen.append(("crash", f"before write {step.dies} of {replace(step, dies=0)}"))
             self._dies_at = 0
-            if step.kind == "user" and self.writes == 1:
+            if step.kind in {"user", "early"} and self.writes == 1:
                 self._sent.pop()  # it was not taken: who sent it has no receipt, and sends it again
             self._die()
 
@@ -299,7 +301,7 @@ class World(View[M]):
         number = 0 if run is None else run.number
         now = self._clock.now()
         match step.kind:
-            case "user":
+            case "user" | "early":
                 self._say(step.what)
             case "model":
                 self._answer()
