@@ -57,8 +57,18 @@ class Bound:
         self._values = values
         self._before = dump(metadata)
         self._copy = metadata.model_copy(deep=True)
+        self._call = call
         self._given = _given(tool.signature, values, self._copy, deps, call)
         self.is_async = is_async(tool.function)
+
+    def again(self, values: Mapping[str, Any], deps: Deps | None) -> Bound:
+        """The same body, not run, with other dependencies.
+
+        Args:
+            values: what `Tool.parse` gave, anew: the body may have changed those it was given.
+            deps: what the process lends now.
+        """
+        return Bound(self._tool, values, load(type(self._copy), self._before), deps, self._call)
 
     def run(self) -> Any:
         """Call the body: its result, or something to await if it is async.

@@ -11,12 +11,14 @@ A `ManualClock` needs no freezegun: `Threads(..., clock=clock)`, then `await clo
 from handoff.models import Answer, call
 from handoff.testing.clock import ManualClock
 from handoff.testing.comparing import Comparison, Difference, compare
-from handoff.testing.exploring import Explored, ScheduleFailed, explore
+from handoff.testing.exploring import explore
 from handoff.testing.recorded import RecordedTalk
 from handoff.testing.scenario import Message, Ruling, Scenario
+from handoff.testing.schedule import Ran
+from handoff.testing.searching import Explored, ScheduleFailed
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk
-from handoff.testing.world import Ran, World
+from handoff.testing.world import World
 
 __all__ = [
     "Answer",

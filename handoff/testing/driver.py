@@ -6,8 +6,9 @@ only the model is waited for, or a body that the test holds. A crash forgets all
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handoff import calls
@@ -93,6 +94,39 @@ class InlineDriver:
         self._judge = FlowJudge(flow, MODE)
         self._journaled = Journaled(flow)
         self._asked: Key | None = None
+
+    def part(
+        self,
+        deps: Deps | None,
+        store: Store,
+        clock: Clock,
+        tell: Callable[[ThreadEvent], None],
+        observe: Callable[[State, Event, State], None],
+    ) -> None:
+        """Go its own way from here on, where it is a `copy.copy` of another.
+
+        Args:
+            deps: what the process lends from here on; held bodies get it.
+            store: a copy of the store.
+            clock: a copy of the clock.
+            tell: as for the driver itself.
+            observe: as for the driver itself.
+        """
+        self._deps, self._store, self._clock, self._tell, self._observe = deps, store, clock, tell, observe
+        self._journaled = copy.copy(self._journaled)
+        self._journaled.part()
+        self.held = {key: replace(held, body=self.again(held, deps)) for key, held in self.held.items()}
+
+    def again(self, held: Held, deps: Deps | None) -> calls.Body:
+        """Return a body that is or was held, not run, with other dependencies.
+
+        Args:
+            held: the body.
+            deps: what the process lends now.
+        """
+        call, _, _ = calls.asked(self.state, held.command)
+        values = held.body.tool.parse(call.arguments)
+        return replace(held.body, bound=held.body.bound.again(values, deps))
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
 

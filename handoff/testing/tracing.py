@@ -7,13 +7,10 @@ others are held, and finished where they ended.
 
 from __future__ import annotations
 
-import json
-import keyword
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from handoff.core import events as happened
 from handoff.core import receive
@@ -24,10 +21,8 @@ from handoff.core.status import Status
 from handoff.core.todo import runnable
 from handoff.errors import ConfigurationError
 from handoff.store.base import JournalRecord
+from handoff.testing.spelling import called, keywords, literal, returned
 from handoff.testing.story import Story
-
-#: Names that `call` and `calls` have for themselves.
-_TAKEN = frozenset({"raw", "tool"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +117,7 @@ class Trace:
         for index, one in enumerate(self._past):
             self._write(index, one)
         facts = {name: value for name, value in self._opened.metadata.items() if value is not None}
-        metadata = f", metadata={flow}.metadata(**{_literal(facts)})" if facts else ""
+        metadata = f", metadata={flow}.metadata(**{literal(facts)})" if facts else ""
         body = "\n".join(f"        {line}" if line else "" for step in self._written.steps for line in step).rstrip()
         text = "from datetime import timedelta\n\n" if "timedelta(" in body else ""
         names = ["Answer"] if "Answer(" in body else []
@@ -147,7 +142,7 @@ class Trace:
                 self._offered = event.tools
                 if event.assistant != self._active:
                     self._active = event.assistant
-                    out.add(f"assert {_literal(event.assistant)} == talk.assistant.name")
+                    out.add(f"assert {literal(event.assistant)} == talk.assistant.name")
             case happened.MessageAccepted() | happened.MessageRefused():
                 self._message(index, one)
             case happened.CallsRequested():
@@ -165,7 +160,7 @@ class Trace:
             case happened.Resolved():
                 self._resolved(one)
             case happened.Edited():
-                self._place(before, f"talk.edit({_keywords(event.patch)})")
+                self._place(before, f"talk.edit({keywords(event.patch)})")
             case happened.EditDenied():
                 pass  # it changed nothing, and is not recorded with what it would have changed
             case happened.TimerPassed():
@@ -193,7 +188,7 @@ class Trace:
         facts = {name: value for name, value in sorted(after.metadata.items()) if value is not None}
         self._active = after.assistant
         self._written.add(
-            f"assert {_literal(after.assistant)} == talk.assistant.name", f"assert {_literal(facts)} == talk.facts", ""
+            f"assert {literal(after.assistant)} == talk.assistant.name", f"assert {literal(facts)} == talk.facts", ""
         )
 
     # -- who speaks ----------------------------------------------------------------------------------------------------
@@ -204,12 +199,12 @@ class Trace:
             return
         assert isinstance(event, happened.MessageAccepted)
         if before.run is not None:
-            self._written.before_last(f'talk.user({_literal(event.text)}, while_running="steer")')
+            self._written.before_last(f'talk.user({literal(event.text)}, while_running="steer")')
         elif before.phase is Phase.REST or not self._written.steps:
-            self._written.add(f"talk.user({_literal(event.text)})")
+            self._written.add(f"talk.user({literal(event.text)})")
         else:
             del index
-            self._written.before_last(f"talk.user({_literal(event.text)})")
+            self._written.before_last(f"talk.user({literal(event.text)})")
 
     def _stopped(self, index: int, one: Recorded) -> None:
         event = one.event
@@ -222,7 +217,7 @@ class Trace:
             taken = list(self._taken_up(index))
             if taken:
                 self._said.add(taken[-1].id)
-                self._written.add(f'talk.user({_literal(taken[-1].text)}, while_running="interrupt")')
+                self._written.add(f'talk.user({literal(taken[-1].text)}, while_running="interrupt")')
 
     def _taken_up(self, index: int) -> Iterator[happened.MessageAccepted]:
         """Yield the messages that are taken up as the run ends."""
@@ -239,11 +234,11 @@ class Trace:
             return  # it follows from what its batch or a stop had decided
         match event.status:
             case Status.COMPLETED:
-                self._written.add(f"talk.says({_literal(event.text)})")
+                self._written.add(f"talk.says({literal(event.text)})")
             case Status.INCOMPLETE:
-                self._written.add(f"talk.incomplete({_literal(event.text)}, {_literal(event.reason)})")
+                self._written.add(f"talk.incomplete({literal(event.text)}, {literal(event.reason)})")
             case _:
-                self._written.add(f"talk.fails({_literal(event.reason)})")
+                self._written.add(f"talk.fails({literal(event.reason)})")
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -255,7 +250,7 @@ class Trace:
         place = (event.run, one.before.run.batches + 1)
         outcomes, undisturbed = self._outcomes(index, place, asked)
         verb = "calls" if all(call.answer is None and call.tool in self._offered for call in asked) else "miscalls"
-        step = f"talk.{verb}({_spelled(asked, event.text)})"
+        step = f"talk.{verb}({called(asked, event.text)})"
         if undisturbed or run is None or run.batch is None:
             lines = [line for done in outcomes for line in self._outcome(done, place)]
             self._written.add(*lines, step)
@@ -300,14 +295,14 @@ class Trace:
         assert isinstance(event, happened.CallDone)
         del place
         if event.pending == "waiting":
-            return [f"talk.returns({_literal(call.tool)}, {_literal(event.output)}, pending=True)"]
+            return [f"talk.returns({literal(call.tool)}, {literal(event.output)}, pending=True)"]
         if event.failed:
-            text = "" if event.trace else f", {_literal(event.output)}"
-            return [f"talk.raises({_literal(call.tool)}{text})"]
+            text = "" if event.trace else f", {literal(event.output)}"
+            return [f"talk.raises({literal(call.tool)}{text})"]
         if not event.ran:
             return []
         to = event.move.dest if event.move is not None else None
-        return [_returns(call, event.output, event.patch or {}, to)]
+        return [returned(call, event.output, event.patch or {}, to)]
 
     def _done(self, one: Recorded) -> None:
         event, run = one.event, one.before.run
@@ -327,7 +322,7 @@ class Trace:
         else:
             lines = self._outcome((one, call), place[:2])
             if lines:
-                self._written.add(*lines, f"talk.finish({_literal(call.tool)})")
+                self._written.add(*lines, f"talk.finish({literal(call.tool)})")
 
     def _started(self, one: Recorded) -> float:
         event = one.event
@@ -379,87 +374,34 @@ class Trace:
             return
         tool, named = (
             ticket.call.tool,
-            f"ticket={_literal(ticket.id)}{f', by={_literal(event.by)}' if event.by else ''}",
+            f"ticket={literal(ticket.id)}{f', by={literal(event.by)}' if event.by else ''}",
         )
         body = ticket.stage in {"running", "approved"}
         match event.outcome:
             case "approved":
                 self._place(before, f"talk.approve({named})")
             case "refused":
-                self._place(before, f"talk.refuse({_literal(event.reason)}, {named})")
+                self._place(before, f"talk.refuse({literal(event.reason)}, {named})")
             case "waiting":
                 self._ended_body(
-                    before, ticket, f"talk.returns({_literal(tool)}, pending=True)", f"talk.finish({_literal(tool)})"
+                    before, ticket, f"talk.returns({literal(tool)}, pending=True)", f"talk.finish({literal(tool)})"
                 )
             case "in_doubt":
                 raise ConfigurationError(f"a probe of {tool} could not tell what happened: no recorded talk plays that")
             case "result" if not body:
                 happening = "" if event.ran else ", happened=False"
-                self._place(before, f"talk.settle({_literal(event.output)}{happening}, {named})")
+                self._place(before, f"talk.settle({literal(event.output)}{happening}, {named})")
             case "result":
                 to = event.move.dest if event.move is not None else None
-                said = _returns(ticket.call, event.output, event.patch or {}, to)
+                said = returned(ticket.call, event.output, event.patch or {}, to)
                 if event.failed:
-                    said = f"talk.raises({_literal(tool)}, {_literal(event.output)})"
-                self._ended_body(before, ticket, said, f"talk.finish({_literal(tool)})")
+                    said = f"talk.raises({literal(tool)}, {literal(event.output)})"
+                self._ended_body(before, ticket, said, f"talk.finish({literal(tool)})")
 
     def _silence(self, one: Recorded) -> None:
         since = one.before.silent_since
         seconds = 0 if since is None else max(0, math.ceil(one.event.at - since))
         self._written.add(f"talk.silence(timedelta(seconds={seconds}))")
-
-
-def _returns(call: Call, output: str, patch: Mapping[str, Any], to: str | None) -> str:
-    """Return the line that says what a body returned, without what follows from `sets` and `clears`."""
-    try:
-        given = json.loads(call.arguments)
-    except ValueError:
-        given = {}
-    own = {name: value for name, value in patch.items() if value is not None and given.get(name) != value}
-    sets = f", sets={_literal(own)}" if own else ""
-    goes = f", to={_literal(to)}" if to is not None and len(call.dests) > 1 else ""
-    return f"talk.returns({_literal(call.tool)}, {_literal(output)}{sets}{goes})"
-
-
-def _spelled(asked: Sequence[Call], text: str) -> str:
-    """Return the arguments of `talk.calls` for these calls."""
-    written = [_call(call) for call in asked]
-    if text:
-        return f"Answer({_literal(text)}, ({', '.join(f'call({one})' for one in written)},))"
-    return written[0] if len(written) == 1 else ", ".join(f"call({one})" for one in written)
-
-
-def _call(call: Call) -> str:
-    raw = f"{_literal(call.tool)}, raw={_literal(call.arguments)}"
-    try:
-        values = json.loads(call.arguments)
-        json.dumps(values, allow_nan=False)
-    except (ValueError, RecursionError):
-        return raw
-    if call.answer is not None or not isinstance(values, dict) or _TAKEN & values.keys():
-        return raw
-    arguments = _keywords(values)  # pyright: ignore[reportUnknownArgumentType]
-    return f"{_literal(call.tool)}, {arguments}" if arguments else _literal(call.tool)
-
-
-def _keywords(values: Mapping[str, Any]) -> str:
-    """Return the values as keyword arguments; those that Python cannot spell so, as a dictionary."""
-    if all(name.isidentifier() and not keyword.iskeyword(name) for name in values):
-        return ", ".join(f"{name}={_literal(value)}" for name, value in values.items())
-    return f"**{_literal(values)}"
-
-
-def _literal(value: Any) -> str:
-    """Return the value as Python writes it, texts in double quotes where that needs no more escapes."""
-    if isinstance(value, str):
-        written = repr(value)
-        return f'"{written[1:-1]}"' if written[0] == "'" and '"' not in value else written
-    if isinstance(value, Mapping):
-        pairs = value.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        return f"{{{', '.join(f'{_literal(name)}: {_literal(one)}' for name, one in pairs)}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_literal, value))}]"  # pyright: ignore[reportUnknownArgumentType]
-    return repr(value)
 
 
 def _escaped(text: str) -> str:

@@ -6,10 +6,11 @@ when it says so. Nothing here is random and no clock is read, so the same steps 
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import replace
+from typing import Any, Literal, Self, TypeAlias
 
 from handoff import calls
 from handoff.assistants import M
@@ -25,92 +26,14 @@ from handoff.judge import wake_at
 from handoff.metadata import Deps
 from handoff.models import Answer
 from handoff.store.base import Store
+from handoff.store.memory import MemoryStore
 from handoff.testing.clock import StoppedClock
-from handoff.testing.driver import Held, InlineDriver
+from handoff.testing.driver import Held
+from handoff.testing.loop import PrivateLoop
 from handoff.testing.scenario import Answerer, Message, Ruling, Scenario
+from handoff.testing.schedule import Broken, Disturbance, ProcessDied, Ran, Step, WatchedDriver
 from handoff.testing.view import THREAD, View
 from handoff.thread import WhileRunning
-
-Disturbance: TypeAlias = Literal["early", "crash", "cancel", "expire", "fail", "silence"]
-#: All kinds of what is no ordinary course of things: a message that comes before the thread rests, and so on.
-DISTURBANCES: tuple[Disturbance, ...] = get_args(Disturbance)
-
-
-class Broken(AssertionError):
-    """Something that must hold does not."""
-
-
-class ProcessDied(BaseException):
-    """The process is no more; what it had committed is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A body that ran to its end, whether or not anybody heard of it."""
-
-    #: Name of the tool.
-    tool: str
-    #: The arguments as the model wrote them.
-    arguments: str
-    #: The same for every attempt at one call.
-    key: str
-    #: What came of it.
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a schedule. As text: `kind`, `kind:what`, and `!n` where the process dies before its nth write."""
-
-    kind: str
-    #: What it is about: a tool, a ticket, a policy.
-    what: str = ""
-    #: The process dies just before this write, from 1; 0: it does not.
-    dies: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.kind}{f':{self.what}' if self.what else ''}{f'!{self.dies}' if self.dies else ''}"
-
-    @property
-    def disturbances(self) -> list[Disturbance]:
-        """What of it is no ordinary course of things."""
-        found: list[Disturbance] = [one for one in DISTURBANCES if one == self.kind]
-        if self.kind in {"grace", "timeout"}:
-            found.append("expire")
-        return [*found, *(["crash"] if self.dies else [])]  # type: ignore[list-item]
-
-
-class WatchedDriver(InlineDriver):
-    """A driver that notes which bodies have run, and takes a failure of one for a failure of the test."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        #: Every body that ran to its end, in order.
-        self.ran: list[Ran] = []
-        #: What bodies may raise beside ToolError.
-        self.may_raise: tuple[type[BaseException], ...] = ()
-        #: What has come of them, by call.
-        self.results: dict[tuple[int, int, str], calls.Result] = {}
-        self.holds = lambda _: True
-
-    def outcome(self, held: Held) -> calls.Result:
-        """See `InlineDriver.outcome`."""
-        result = super().outcome(held)
-        run, batch, call = held.command.place
-        asked, _, _ = calls.asked(self.state, held.command)
-        self.ran.append(Ran(held.body.tool.name, asked.arguments, f"{self.thread}/{run}/{batch}/{call}", result.output))
-        self.results[held.command.place] = result
-        return result
-
-    def failed(self, held: Held, error: BaseException) -> calls.Result:
-        """See `InlineDriver.failed`."""
-        result = calls.failed(error) if isinstance(error, self.may_raise) else None
-        if result is None:
-            told = calls.spoken(error)
-            if told is None:
-                raise Broken(f"the body of {held.body.tool.name} raised {type(error).__name__}: {error}") from error
-            result = told
-        return result
 
 
 class World(View[M]):
@@ -126,6 +49,7 @@ class World(View[M]):
         together: how many disturbances may happen in all.
         policies: what messages may do to an active run, beside what the scenario says.
         may_raise: what bodies may raise beside ToolError.
+        loop: where asynchronous bodies run, and a model that is asynchronous.
 
     Attributes:
         deps: what the process lends.
@@ -148,6 +72,7 @@ class World(View[M]):
         together: int,
         policies: Sequence[WhileRunning] = (),
         may_raise: tuple[type[BaseException], ...] = (),
+        loop: PrivateLoop,
     ) -> None:
         self.steps: list[Step] = []
         self.deps: Any = deps
@@ -166,7 +91,41 @@ class World(View[M]):
         self._seen: list[tuple[State, Event, State] | tuple[str, str]] = []
         super().__init__(flow, deps=deps, metadata=metadata, store=store)
         self._driver.may_raise = may_raise
+        self._driver.loop = loop
         self.store.hooks.append(self._write)
+
+    def fork(self, deps: Deps | None) -> Self:
+        """Return the same world, which goes its own way from here on.
+
+        Args:
+            deps: made anew; what the bodies have done so far is done to it.
+        """
+        other = copy.copy(self)
+        other.part(deps)
+        return other
+
+    def part(self, deps: Deps | None) -> None:
+        """Go its own way from here on, where it is a `copy.copy` of another.
+
+        Args:
+            deps: as for `fork`.
+        """
+        self.deps, self.store, self._clock = deps, copy.copy(self.store), copy.copy(self._clock)
+        assert isinstance(self.store, MemoryStore)
+        self.store.part()
+        self.store.hooks.append(self._write)
+        self.steps, self._sent, self._refused = list(self.steps), list(self._sent), set(self._refused)
+        self._budget, self._seen = dict(self._budget), list(self._seen)
+        self.events, self.edits = list(self.events), list(self.edits)
+        self._story = copy.copy(self._story)
+        self._story.part()
+        self._driver = copy.copy(self._driver)
+        self._driver.part(deps, self.store, self._clock, self.events.append, self._observe)
+
+    @property
+    def forks(self) -> bool:
+        """Whether it can be forked: its store is one in memory."""
+        return isinstance(self.store, MemoryStore)
 
     # -- for the asserts of a test -------------------------------------------------------------------------------------
 
@@ -182,7 +141,7 @@ class World(View[M]):
 
     @property
     def disturbed(self) -> tuple[Disturbance, ...]:
-        """What has happened that is no ordinary course of things: early messages, crashes, cancels, expiries…"""
+        """What has happened that is no ordinary course of things: early messages, crashes, cancels and so on."""
         return tuple(one for step in self.steps for one in step.disturbances)
 
     # -- what may happen -----------------------------------------------------------------------------------------------
@@ -280,7 +239,7 @@ class World(View[M]):
         except ProcessDied:
             self._seen.append(("crash", f"before write {step.dies} of {replace(step, dies=0)}"))
             self._dies_at = 0
-            if step.kind in {"user", "early"} and self.writes == 1:
+            if step.kind in {"user", "early"} and step.dies == 1:
                 self._sent.pop()  # it was not taken: who sent it has no receipt, and sends it again
             self._die()
 
@@ -478,10 +437,6 @@ class World(View[M]):
         """
         first = 1 if step.kind == "tool" else 2  # before anything was done or written, it is a crash between steps
         return [replace(step, dies=write) for write in range(first, writes + 1)]
-
-    def end(self) -> None:
-        """Release what the world holds."""
-        self._driver.loop.close()
 
 
 async def _added_up(pieces: AsyncIterator[Any]) -> Answer:

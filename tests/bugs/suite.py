@@ -159,7 +159,9 @@ def facts(talk: Talk[Any]) -> dict[str, Any]:
 
 def paid_once(world: World[Any]) -> None:
     """Each call of a tool has its effect once, if it ended well at all."""
-    done = {tool: {one.key for one in world.ran if one.tool == tool} for tool in ("pay", "all_set", "confirm", "note_wish")}
+    done = {
+        tool: {one.key for one in world.ran if one.tool == tool} for tool in ("pay", "all_set", "confirm", "note_wish")
+    }
     house = world.deps
     effects = {"pay": house.charges, "all_set": house.letters, "confirm": house.receipts, "note_wish": house.wishes}
     for tool, effect in effects.items():
