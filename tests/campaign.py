@@ -177,6 +177,16 @@ def coverage(minutes: float, seed: int) -> Found:
     return test_file("tests/test_coverage_site_editor.py", minutes, seed)
 
 
+def bugs(minutes: float, seed: int) -> Found:
+    """Put twenty bugs of each kind into the sample application."""
+    return test_file("tests/test_bugs.py", minutes, seed)
+
+
+def traces(minutes: float, seed: int) -> Found:
+    """Write a test of each conversation that an exploration comes to, and run it."""
+    return test_file("tests/test_trace.py", minutes, seed)
+
+
 def fuzzing(minutes: float, seed: int) -> Found:
     """Send generated requests to the sandbox."""
     return test_file("tests/sandbox/test_document.py", minutes, seed)
@@ -243,6 +253,10 @@ PROOFS: tuple[Proof, ...] = (
         hostile_input,
     ),
     Proof("coverage", "without the tests that take it, each transition of the site editor is missed", coverage),
+    Proof("bugs", "twenty bugs of each kind, put into an application at random, are all found by its tests", bugs),
+    Proof(
+        "traces", "a test written of a journal is green, and the journal goes the same way with the same flow", traces
+    ),
     Proof("sandbox: fuzzing", "no generated request makes the sandbox answer what OpenAI's document forbids", fuzzing),
     Proof(
         "core: random walk", "far beyond the size that can be searched, no invariant breaks", core_walk, endless=True

@@ -347,8 +347,10 @@ class Trace:
         if not event.lost:
             return  # nobody notices: and the bodies that a talk has started at once are not to be lost
         lost = {call for _, _, call in event.lost}
-        if any(not (entry.call.idempotent or entry.call.id in lost) for entry in opened if entry.call.answer is None):
-            raise ConfigurationError("the process died before a body of its batch had started: no talk plays that")
+        ready = [entry.call for entry in opened if entry.call.answer is None and entry.call.id not in lost]
+        ready += [ticket.call for ticket in one.before.tickets if ticket.stage == "approved"]
+        if not all(call.idempotent for call in ready):
+            raise ConfigurationError("the process died before a body had started and lost another one: no talk plays that")
         self._written.add("talk.crash()")
         places = {(ticket.run, ticket.batch, ticket.call.id) for ticket in tickets}
         if run is not None and run.batch is not None:

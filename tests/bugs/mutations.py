@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import importlib
 import importlib.util
 import random
 import sys
@@ -21,10 +22,12 @@ from unittest import mock
 
 from handoff import turn
 from handoff.core import events as happened
-from handoff.core import receive as core
-from handoff.core.items import UserMessage
-from handoff.core.state import Move, State
+from handoff.core.items import Note, UserMessage
+from handoff.core.state import State
 from handoff.store.base import InboxRow
+
+#: The module, which `handoff.core.receive` the function hides.
+core = importlib.import_module("handoff.core.receive")
 
 SOURCE = Path(__file__).with_name("hotel.py")
 
@@ -115,9 +118,12 @@ def field_forgotten(tree: ast.Module, chance: random.Random) -> str:
                 forget: Callable[[], None] = _remover(function, statement)
                 sites.append((f"{name} does not assign {ast.unparse(statement.targets[0])}", forget))
         sets = keyword_of(call, "sets")
-        for field in () if sets is None else ast.literal_eval(ast.Expression(_tuple(sets.value))):
-            if field in given:
-                sites.append((f"{name} does not declare that it sets {field}", _undeclarer(call, sets, field)))
+        named = () if sets is None else ast.literal_eval(ast.Expression(_tuple(sets.value)))
+        sites += [
+            (f"{name} does not declare that it sets {field}", _undeclarer(call, sets, field))
+            for field in named
+            if field in given
+        ]
     what, change = chance.choice(sites)
     change()
     return what
@@ -168,7 +174,7 @@ class _Replace(ast.NodeTransformer):
         self._old = old
         self._new = ast.parse(new, mode="eval").body
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 - ast's name
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         return self._new if ast.unparse(node) == self._old else self.generic_visit(node)
 
 
@@ -221,23 +227,27 @@ def dropping_rows(dest: str, chosen: int) -> Callable[[], Any]:
     return lambda: mock.patch.object(turn, "_drain", losing)
 
 
-def dropping_due(source: str) -> Callable[[], Any]:
-    """A swap away from `source` that keeps the outputs only, and not the messages that were steered in with them."""
-    move_on = core._move
+def not_shown(dest: str, chosen: int) -> Callable[[], Any]:
+    """A core that, right after a handoff to `dest`, takes a message up and shows it to nobody."""
+    message = core.RULES[happened.MessageAccepted]
 
-    def losing(state: State, move: Move) -> State:
-        if move.source == source:
-            state = replace(state, due=tuple(item for item in state.due if not isinstance(item, UserMessage)))
-        return move_on(state, move)
+    def losing(state: State, event: Any) -> State:
+        after = message(state, event)
+        handed_over = any(isinstance(item, Note) and item.kind == "handoff" for item in state.due)
+        earlier = sum(isinstance(item, UserMessage) for item in state.due)
+        lost = handed_over and state.assistant == dest and earlier == chosen
+        return replace(after, due=state.due) if lost else after
 
-    return lambda: mock.patch.object(core, "_move", losing)
+    return lambda: mock.patch.dict(core.RULES, {happened.MessageAccepted: losing})
 
 
 def message_lost(chance: random.Random) -> tuple[str, Callable[[], Any]]:
     """A message that waits during one of the handoffs is lost."""
-    dest = chance.choice(["booking", "cashier", "farewell", "concierge"])
-    chosen = chance.randrange(2)
-    return f"of the messages that wait in a handoff to {dest}, number {chosen} is lost", dropping_rows(dest, chosen)
+    dest = chance.choice(["reception", "booking", "manager", "cashier", "concierge", "farewell"])
+    if chance.randrange(2):
+        chosen = chance.randrange(2)
+        return f"row {chosen} that waits in a handoff to {dest} is consumed for nothing", dropping_rows(dest, chosen)
+    return f"a message taken up in a handoff to {dest} is shown to nobody", not_shown(dest, 0)
 
 
 # -- all together ------------------------------------------------------------------------------------------------------

@@ -146,7 +146,21 @@ def without_taxi(hotel: Hotel, talk: Talk[Any]) -> None:
     assert {"guest": "Ed", "room": "suite", "nights": 14, "quote": 3360, "receipt": "R3360"} == facts(talk)
 
 
-TALKS = (short_stay, dear_stay, long_stay, second_thoughts, without_taxi)
+def change_of_guest(hotel: Hotel, talk: Talk[Any]) -> None:
+    """The guest is somebody else."""
+    talk.user("I am Flo")
+    talk.calls("identify", guest="Flo")
+    talk.says("Which room?", by=hotel.booking)
+    talk.user("no, it is Florence")
+    talk.calls("mistaken")
+    talk.says("Who?", by=hotel.reception)
+    talk.user("Florence")
+    talk.calls("identify", guest="Florence")
+    talk.says("Which room?", by=hotel.booking)
+    assert {"guest": "Florence"} == facts(talk)
+
+
+TALKS = (short_stay, dear_stay, long_stay, second_thoughts, without_taxi, change_of_guest)
 
 
 def facts(talk: Talk[Any]) -> dict[str, Any]:
@@ -178,7 +192,12 @@ def gets_there(hotel: Hotel, where: tuple[str, ...], world: World[Any]) -> None:
 
 
 #: The talks that are explored, and where each ends.
-EXPLORED = ((short_stay, ("farewell",)), (dear_stay, ("end",)), (long_stay, ("cashier",)))
+EXPLORED = (
+    (short_stay, ("farewell",)),
+    (long_stay, ("cashier",)),
+    (change_of_guest, ("booking",)),
+    (dear_stay, ("end",)),
+)
 
 
 # -- what each part of the kit finds -----------------------------------------------------------------------------------
@@ -201,7 +220,7 @@ def found_by_talks(hotel: Hotel) -> str | None:
     return None
 
 
-def found_by_exploration(hotel: Hotel, *, bound: int = 400) -> str | None:
+def found_by_exploration(bound: int, hotel: Hotel) -> str | None:
     """The first schedule that fails."""
     for test, where in EXPLORED:
         try:
@@ -241,15 +260,16 @@ def found_by_journals(old: list[list[JournalRecord]], hotel: Hotel) -> str | Non
     return None
 
 
-def parts(old: list[list[JournalRecord]]) -> dict[str, Callable[[Hotel], str | None]]:
+def parts(old: list[list[JournalRecord]], bound: int = 3_000) -> dict[str, Callable[[Hotel], str | None]]:
     """The parts of the kit, by name; each says what it finds.
 
     Args:
         old: journals of the hotel without bugs.
+        bound: of the exploration; by default enough for all schedules with one disturbance.
     """
     return {
         "checks": found_by_checks,
         "talks": found_by_talks,
         "journals": partial(found_by_journals, old),
-        "exploration": found_by_exploration,
+        "exploration": partial(found_by_exploration, bound),
     }
