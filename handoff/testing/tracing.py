@@ -350,7 +350,7 @@ class Trace:
         ready = [entry.call for entry in opened if entry.call.answer is None and entry.call.id not in lost]
         ready += [ticket.call for ticket in one.before.tickets if ticket.stage == "approved"]
         if not all(call.idempotent for call in ready):
-            raise ConfigurationError("the process died before a body had started and lost another one: no talk plays that")
+            raise ConfigurationError("the process died beside a body that had not started: no talk plays that")
         self._written.add("talk.crash()")
         places = {(ticket.run, ticket.batch, ticket.call.id) for ticket in tickets}
         if run is not None and run.batch is not None:

@@ -7,7 +7,6 @@ bug of what is around it: a store, or a driver, that drops what it had taken.
 from __future__ import annotations
 
 import ast
-import copy
 import importlib
 import importlib.util
 import random
@@ -15,9 +14,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 from unittest import mock
 
 from handoff import turn
@@ -90,81 +90,85 @@ def keyword_of(call: ast.Call, name: str) -> ast.keyword | None:
 
 # -- the kinds ---------------------------------------------------------------------------------------------------------
 
+#: Where a bug may be put: what it is, and what puts it there.
+Site: TypeAlias = tuple[str, Callable[[], None]]
 
-def guard_inverted(tree: ast.Module, chance: random.Random) -> str:
-    """A guard, or a part of one, says the opposite."""
-    guards = [one for name, one in functions(tree).items() if name.startswith(("is_", "has_"))]
-    guard = chance.choice(guards)
-    returned = next(one for one in guard.body if isinstance(one, ast.Return))
-    value = returned.value
-    assert value is not None
-    if isinstance(value, ast.BoolOp) and chance.randrange(2):
-        index = chance.randrange(len(value.values))
-        was = ast.unparse(value.values[index])
-        value.values[index] = ast.UnaryOp(ast.Not(), value.values[index])
+
+def guards_inverted(tree: ast.Module) -> Iterator[Site]:
+    """A guard, a part of one, or the use of one says the opposite."""
+    for name, guard in functions(tree).items():
+        returned = next((one for one in guard.body if isinstance(one, ast.Return)), None)
+        if returned is None or returned.value is None or not name.startswith(("is_", "has_")):
+            continue
+        yield f"{name} says the opposite", partial(_negate, returned, "value", None)
+        if isinstance(returned.value, ast.BoolOp):
+            for index, part in enumerate(returned.value.values):
+                yield f"{name}: not ({ast.unparse(part)})", partial(_negate, returned.value, "values", index)
+    for name, (_, _, call) in tools(tree).items():
+        for used in ast.walk(call):
+            if isinstance(used, ast.Call) and isinstance(used.func, ast.Attribute) and used.func.attr == "when":
+                yield f"the guard of {name} is used inverted", partial(_inverted, used.args, 0)
+        allow = keyword_of(call, "allow")
+        if allow is not None:
+            yield f"{name} is allowed when it is not", partial(_inverted_keyword, allow)
+
+
+def _negate(owner: Any, field: str, index: int | None) -> None:
+    value = getattr(owner, field)
+    if index is None:
+        setattr(owner, field, ast.UnaryOp(ast.Not(), value))
     else:
-        was = ast.unparse(value)
-        returned.value = ast.UnaryOp(ast.Not(), value)
-    return f"{guard.name}: not ({was})"
+        value[index] = ast.UnaryOp(ast.Not(), value[index])
 
 
-def field_forgotten(tree: ast.Module, chance: random.Random) -> str:
+def _opposite(guard: ast.expr) -> ast.expr:
+    return ast.parse(f"lambda stay: not {ast.unparse(guard)}(stay)", mode="eval").body
+
+
+def _inverted(arguments: list[ast.expr], index: int) -> None:
+    arguments[index] = _opposite(arguments[index])
+
+
+def _inverted_keyword(keyword: ast.keyword) -> None:
+    keyword.value = _opposite(keyword.value)
+
+
+def fields_forgotten(tree: ast.Module) -> Iterator[Site]:
     """A tool does not assign a field that it should, or does not declare that it sets it."""
-    sites: list[tuple[str, Callable[[], None]]] = []
     for name, (function, _, call) in tools(tree).items():
         given = {argument.arg for argument in function.args.args}
         for statement in function.body:
             if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]).startswith("stay."):
-                forget: Callable[[], None] = _remover(function, statement)
-                sites.append((f"{name} does not assign {ast.unparse(statement.targets[0])}", forget))
+                what = f"{name} does not assign {ast.unparse(statement.targets[0])}"
+                yield what, partial(function.body.remove, statement)
         sets = keyword_of(call, "sets")
-        named = () if sets is None else ast.literal_eval(ast.Expression(_tuple(sets.value)))
-        sites += [
-            (f"{name} does not declare that it sets {field}", _undeclarer(call, sets, field))
-            for field in named
-            if field in given
-        ]
-    what, change = chance.choice(sites)
-    change()
-    return what
+        for field in () if sets is None else _names(sets):
+            if sets is not None and field in given:
+                yield f"{name} does not declare that it sets {field}", partial(_undeclare, call, sets, field)
 
 
-def _remover(function: ast.FunctionDef, statement: ast.stmt) -> Callable[[], None]:
-    def change() -> None:
-        function.body.remove(statement)
-
-    return change
+def _names(sets: ast.keyword) -> tuple[str, ...]:
+    named = ast.literal_eval(sets.value)
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
-def _undeclarer(call: ast.Call, sets: ast.keyword | None, field: str) -> Callable[[], None]:
-    def change() -> None:
-        assert sets is not None
-        left = [one for one in ast.literal_eval(ast.Expression(_tuple(sets.value))) if one != field]
-        if left:
-            sets.value = ast.Tuple([ast.Constant(one) for one in left], ast.Load())
-        else:
-            call.keywords.remove(sets)
-
-    return change
+def _undeclare(call: ast.Call, sets: ast.keyword, field: str) -> None:
+    left: list[ast.expr] = [ast.Constant(one) for one in _names(sets) if one != field]
+    sets.value = ast.Tuple(left, ast.Load())
+    if not left:
+        call.keywords.remove(sets)
 
 
-def _tuple(value: ast.expr) -> ast.expr:
-    return value if isinstance(value, ast.Tuple) else ast.Tuple([copy.deepcopy(value)], ast.Load())
-
-
-def run_again(tree: ast.Module, chance: random.Random) -> str:
+def run_again(tree: ast.Module) -> Iterator[Site]:
     """A tool whose body may not run twice does after a crash: declared idempotent, or blind to the key of its call."""
-    blind = ("pay", "order_taxi", "all_set")
-    name = chance.choice([*blind, "note_wish", "confirm"])
-    function, _, call = tools(tree)[name]
-    if name not in blind:
-        call.keywords.append(ast.keyword("idempotent", ast.Constant(value=True)))
-        return f"{name} is declared idempotent, and is not"
-    effects = {"pay": "charges", "order_taxi": "taxis", "all_set": "letters"}[name]
-    forms = [f"str(len(house.{effects}))", f"f'{{call.id}}-{{len(house.{effects})}}'", "str(id(object()))"]
-    form = chance.choice(forms[:2])
-    _Replace("call.idempotency_key", form).visit(function)
-    return f"{name} goes by {form} instead of the key of its call"
+    known = tools(tree)
+    for name, effects in {"pay": "charges", "order_taxi": "taxis", "all_set": "letters"}.items():
+        for form in (f"str(len(house.{effects}))", f"f'{{call.id}}-{{len(house.{effects})}}'"):
+            change = partial(_Replace("call.idempotency_key", form).visit, known[name][0])
+            yield f"{name} goes by {form} instead of the key of its call", change
+    for name in ("note_wish", "confirm"):
+        keyword = ast.keyword("idempotent", ast.Constant(value=True))
+        yield f"{name} is declared idempotent, and is not", partial(known[name][2].keywords.append, keyword)
 
 
 class _Replace(ast.NodeTransformer):
@@ -178,31 +182,26 @@ class _Replace(ast.NodeTransformer):
         return self._new if ast.unparse(node) == self._old else self.generic_visit(node)
 
 
-def not_left(tree: ast.Module, chance: random.Random) -> str:
+def not_left(tree: ast.Module) -> Iterator[Site]:
     """Nothing leads out of an assistant any more."""
-    ways = [one for one in tools(tree).values() if keyword_of(one[2], "to") is not None]
-    stuck = chance.choice(sorted({owner for _, owner, _ in ways}))
-    form = chance.choice(["leads nowhere", "leads back to it", "is never allowed"])
-    for _, owner, call in ways:
-        if owner != stuck:
-            continue
-        to = keyword_of(call, "to")
-        assert to is not None
-        if form == "leads nowhere":
-            call.keywords.remove(to)
-        elif form == "leads back to it":
-            to.value = ast.Name(stuck, ast.Load())
-        else:
-            allow = keyword_of(call, "allow")
-            if allow is not None:
-                call.keywords.remove(allow)
-            call.keywords.append(ast.keyword("allow", ast.parse("lambda stay: False", mode="eval").body))
-    return f"every tool of {stuck} that led on {form}"
+    ways = [(owner, call) for _, owner, call in tools(tree).values() if keyword_of(call, "to") is not None]
+    for stuck in sorted({owner for owner, _ in ways}):
+        own = [call for owner, call in ways if owner == stuck]
+        yield f"the tools of {stuck} lead nowhere", partial(_set_all, own, "to", None)
+        yield f"the tools of {stuck} lead back to it", partial(_set_all, own, "to", stuck)
+        yield f"the tools of {stuck} are never allowed", partial(_set_all, own, "allow", "lambda stay: False")
 
 
-SOURCES: dict[str, Callable[[ast.Module, random.Random], str]] = {
-    "guard inverted": guard_inverted,
-    "field forgotten": field_forgotten,
+def _set_all(calls: Sequence[ast.Call], argument: str, value: str | None) -> None:
+    for call in calls:
+        call.keywords = [one for one in call.keywords if one.arg != argument]
+        if value is not None:
+            call.keywords.append(ast.keyword(argument, ast.parse(value, mode="eval").body))
+
+
+SOURCES: dict[str, Callable[[ast.Module], Iterator[Site]]] = {
+    "guard inverted": guards_inverted,
+    "field forgotten": fields_forgotten,
     "run again after a crash": run_again,
     "assistant not left": not_left,
 }
@@ -241,13 +240,13 @@ def not_shown(dest: str, chosen: int) -> Callable[[], Any]:
     return lambda: mock.patch.dict(core.RULES, {happened.MessageAccepted: losing})
 
 
-def message_lost(chance: random.Random) -> tuple[str, Callable[[], Any]]:
+def messages_lost() -> Iterator[tuple[str, Callable[[], Any]]]:
     """A message that waits during one of the handoffs is lost."""
-    dest = chance.choice(["reception", "booking", "manager", "cashier", "concierge", "farewell"])
-    if chance.randrange(2):
-        chosen = chance.randrange(2)
-        return f"row {chosen} that waits in a handoff to {dest} is consumed for nothing", dropping_rows(dest, chosen)
-    return f"a message taken up in a handoff to {dest} is shown to nobody", not_shown(dest, 0)
+    for dest in ("reception", "booking", "manager", "cashier", "concierge", "farewell"):
+        for chosen in range(2):
+            what = f"row {chosen} that waits in a handoff to {dest} is consumed for nothing"
+            yield what, dropping_rows(dest, chosen)
+        yield f"a message taken up in a handoff to {dest} is shown to nobody", not_shown(dest, 0)
 
 
 # -- all together ------------------------------------------------------------------------------------------------------
@@ -260,14 +259,19 @@ def bug(kind: str, seed: int, directory: Path) -> Bug:
 
     Args:
         kind: one of `KINDS`.
-        seed: of where it is put, and of its form.
+        seed: of where it is put: another place for each, as long as there are any.
         directory: where changed source is written to.
     """
-    chance = random.Random(f"{kind} {seed}")  # noqa: S311 - no secret
+    chance = random.Random(kind)  # noqa: S311 - no secret
     tree = ast.parse(SOURCE.read_text())
     name = f"hotel_{kind.replace(' ', '_')}_{seed}"
     if kind in SOURCES:
-        what = SOURCES[kind](tree, chance)
+        sites = list(SOURCES[kind](tree))
+        chance.shuffle(sites)
+        what, change = sites[seed % len(sites)]
+        change()
         return Bug(what, loaded(tree, directory, name), nothing)
-    what, around = message_lost(chance)
-    return Bug(what, loaded(tree, directory, name), around)
+    around = list(messages_lost())
+    chance.shuffle(around)
+    what, broken = around[seed % len(around)]
+    return Bug(what, loaded(tree, directory, name), broken)
