@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
@@ -219,6 +220,30 @@ def test_a_store_of_ones_own_is_explored() -> None:
 
     assert found.whole
     assert Own.made >= 1
+
+
+def test_edits_and_silences_between_messages_are_played() -> None:
+    """They happen where the test has them, while the thread rests."""
+    desk = Flow("desk", metadata=Order)
+    front = desk.assistant("front", instructions="Ask.")
+    night = desk.assistant("night", instructions="Say that {{ dish }} is left.")
+    front.after(timedelta(minutes=10), to=night)
+
+    def test(talk: Talk[Order]) -> None:
+        talk.user("Hello")
+        talk.says("Hello.")
+        talk.edit(dish="soup")
+        talk.silence(timedelta(minutes=10))
+        talk.says("Soup is left.", by=night)
+
+    ends: list[tuple[str, str | None]] = []
+
+    found = explore(
+        test, desk, at_rest=lambda world: ends.append((world.assistant.name, world.metadata.dish)), together=1
+    )
+
+    assert found.whole
+    assert {("night", "soup")} == set(ends)
 
 
 # -- what is found -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from handoff.testing.clock import ManualClock
 from handoff.testing.comparing import Comparison, Difference, compare
 from handoff.testing.exploring import explore
 from handoff.testing.recorded import RecordedTalk
-from handoff.testing.scenario import Message, Ruling, Scenario
+from handoff.testing.scenario import Edit, Message, Pause, Ruling, Scenario
 from handoff.testing.schedule import Ran
 from handoff.testing.searching import Explored, ScheduleFailed
 from handoff.testing.story import TalkMismatch
@@ -24,9 +24,11 @@ __all__ = [
     "Answer",
     "Comparison",
     "Difference",
+    "Edit",
     "Explored",
     "ManualClock",
     "Message",
+    "Pause",
     "Ran",
     "RecordedTalk",
     "Ruling",

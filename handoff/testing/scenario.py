@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from handoff.assistants import M
@@ -22,7 +23,7 @@ from handoff.metadata import Deps
 from handoff.models import Answer
 from handoff.store.base import Receipt
 from handoff.testing.talk import Talk
-from handoff.thread import WhileRunning
+from handoff.thread import EditReceipt, WhileRunning
 
 #: What the model of a learned scenario says where the test does not show what to say.
 AT_A_LOSS = "(the test does not say what to answer here)"
@@ -36,6 +37,19 @@ class Message:
     text: str
     #: What it does to an active run, as for `Thread.send`.
     while_running: WhileRunning = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Metadata changed from outside, while the thread rests."""
+
+    #: The fields and their new values; None unsets one.
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nobody says anything until the next silence of the active assistant ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +79,12 @@ class Scenario:
     """What an exploration plays.
 
     Attributes:
-        messages: what the user says, in this order, each at any moment.
+        messages: what the user says, in this order, each at any moment; and what happens between messages.
         model: answers by what it is shown, and by nothing else: a model object, or a function of the prompt.
         rulings: by tool, what people decide; an approval that is not listed is both given and refused.
     """
 
-    messages: Sequence[str | Message]
+    messages: Sequence[str | Message | Edit | Pause]
     model: AskedModel
     rulings: Mapping[str, Sequence[Ruling]] = field(default_factory=dict[str, "Sequence[Ruling]"])
 
@@ -145,14 +159,14 @@ class Rehearsal(Talk[M]):
     """A talk that remembers what a test plays.
 
     Attributes:
-        messages: what the user said.
+        messages: what the user said, and what happened between messages.
         model: what the model answered to what.
         rulings: what people decided, by tool.
     """
 
     def __init__(self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None) -> None:
         super().__init__(flow, deps=deps, metadata=metadata)
-        self.messages: list[Message] = []
+        self.messages: list[str | Message | Edit | Pause] = []
         self.model = Learned()
         self.rulings: dict[str, list[Ruling]] = {}
 
@@ -162,6 +176,16 @@ class Rehearsal(Talk[M]):
         if not receipt.repeated:
             self.messages.append(Message(text, while_running))
         return receipt
+
+    def edit(self, **fields: Any) -> EditReceipt:
+        """See `Talk.edit`."""
+        self.messages.append(Edit(fields))
+        return super().edit(**fields)
+
+    def silence(self, delay: timedelta = timedelta(0)) -> None:
+        """See `Talk.silence`."""
+        self.messages.append(Pause())
+        super().silence(delay)
 
     def approve(self, *, ticket: Ticket | str | None = None, by: str = "") -> Decision:
         """See `Talk.approve`."""

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self, TypeAlias
 
+from pydantic_core import to_jsonable_python
+
 from handoff import calls
 from handoff.assistants import M
 from handoff.core import events as happened
@@ -30,7 +32,7 @@ from handoff.store.memory import MemoryStore
 from handoff.testing.clock import StoppedClock
 from handoff.testing.driver import Held
 from handoff.testing.loop import PrivateLoop
-from handoff.testing.scenario import Answerer, Message, Ruling, Scenario
+from handoff.testing.scenario import Answerer, Edit, Message, Ruling, Scenario
 from handoff.testing.schedule import Broken, Disturbance, ProcessDied, Ran, Step, WatchedDriver
 from handoff.testing.view import THREAD, View
 from handoff.thread import WhileRunning
@@ -77,7 +79,9 @@ class World(View[M]):
         self.steps: list[Step] = []
         self.deps: Any = deps
         self._scenario = scenario
-        self._messages = [Message(one) if isinstance(one, str) else one for one in scenario.messages]
+        self._inputs = [Message(one) if isinstance(one, str) else one for one in scenario.messages]
+        #: How many of them there have been.
+        self._given = 0
         self._budget = dict(budget)
         self._together = together
         self._policies = tuple(policies)
@@ -158,7 +162,7 @@ class World(View[M]):
     def _ordinary(self) -> list[Step]:
         state = self.state
         run = state.run
-        steps = [step for step in self._saying() if step.kind == "user"]
+        steps = [step for step in self._saying() if step.kind != "early"]
         if run is not None and run.batch is None:
             steps.append(Step("model"))
         names = [held.body.tool.name for held in self._driver.held.values()]
@@ -172,10 +176,13 @@ class World(View[M]):
         return steps
 
     def _saying(self) -> Iterator[Step]:
-        if len(self._sent) == len(self._messages):
+        if self._given == len(self._inputs):
             return
-        message = self._messages[len(self._sent)]
-        if self.at_rest:
+        message = self._inputs[self._given]
+        if not isinstance(message, Message):
+            if self.at_rest:
+                yield Step("edit" if isinstance(message, Edit) else "pause")
+        elif self.at_rest:
             yield Step("user")
         elif self._together and self._budget["early"] and message.while_running != "reject":
             yield Step("early")
@@ -239,8 +246,9 @@ class World(View[M]):
         except ProcessDied:
             self._seen.append(("crash", f"before write {step.dies} of {replace(step, dies=0)}"))
             self._dies_at = 0
-            if step.kind in {"user", "early"} and step.dies == 1:
-                self._sent.pop()  # it was not taken: who sent it has no receipt, and sends it again
+            if step.kind in {"user", "early", "edit"} and step.dies == 1:
+                self._given -= 1  # it was not taken: who sent it has no receipt, and sends it again
+                self._sent = [name for name in self._sent if name != f"m{self._given + 1}"]
             self._die()
 
     def _write(self, when: str, what: str, thread: str) -> None:
@@ -288,16 +296,35 @@ class World(View[M]):
             case "fail" if run is not None:
                 ended = happened.RunEnded(now, number, run.request, Status.FAILED, 0, "", "server_error")
                 self._driver.feed(ended)
+            case "edit":
+                self._edit()
+            case "pause":
+                self._given += 1
+                self._be_silent()
             case "silence":
-                self._clock.move_to(wake_at(self.flow, self.state) or now)
-                data = {"stimuli": self.state.stimuli, "timed": self.state.timed}
-                self._driver.post("timer", data, f"timer:{data['stimuli']}:{data['timed']}")
+                self._be_silent()
             case _:
                 raise ConfigurationError(f"{step} is no step of a schedule")
 
+    def _be_silent(self) -> None:
+        at = wake_at(self.flow, self.state)
+        if at is not None:
+            self._clock.move_to(at)
+            data = {"stimuli": self.state.stimuli, "timed": self.state.timed}
+            self._driver.post("timer", data, f"timer:{data['stimuli']}:{data['timed']}")
+
+    def _edit(self) -> None:
+        edit = self._inputs[self._given]
+        assert isinstance(edit, Edit)
+        self._given += 1
+        data = {"id": f"e{self._given}", "patch": to_jsonable_python(edit.fields)}
+        self._driver.post("edit", data, f"edit:{self._given}")
+
     def _say(self, policy: str) -> None:
-        message = self._messages[len(self._sent)]
-        name = f"m{len(self._sent) + 1}"
+        message = self._inputs[self._given]
+        assert isinstance(message, Message)
+        self._given += 1
+        name = f"m{self._given}"
         self._sent.append(name)
         data = {"id": name, "text": message.text, "policy": policy or message.while_running}
         try:
@@ -414,7 +441,9 @@ class World(View[M]):
         rows = [(row.kind, dict(row.data)) for row in self.store.inbox(THREAD)]
         # What the world outside is like follows from the bodies that have run.
         outside = [(one.key, one.output) for one in self._driver.ran]
-        mine = (len(self._sent), sorted(self._refused), self._budget, self._together, self._graced)
+        started = self._driver.started
+        shown = None if started is None else (started.digest, started.tools)
+        mine = (shown, self._given, sorted(self._refused), self._budget, self._together, self._graced)
         parts = (known, visited, self._driver.transcript, rows, list(self._driver.held), outside, mine)
         return repr(parts)
 
