@@ -207,7 +207,22 @@ def crashed(talk: Talk[Any]) -> None:
     talk.says("Coming up.")
 
 
-CONVERSATIONS = [pytest.param(one, id=one.__name__) for one in (ordinary, awkward, interrupted, waiting, late, crashed)]
+def at_once(talk: Talk[Any]) -> None:
+    talk.user("Wine")
+    talk.calls("wine", bottle="red")
+    talk.says("One moment.")
+    talk._driver.waits = True
+    talk.refuse("too early")
+    talk.user("A pizza")
+    talk.user("Quick")
+    talk._driver.waits = False
+    talk._driver.feed()
+    talk.says("No wine.")
+
+
+CONVERSATIONS = [
+    pytest.param(one, id=one.__name__) for one in (ordinary, awkward, interrupted, waiting, late, crashed, at_once)
+]
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS)

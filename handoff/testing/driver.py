@@ -85,6 +85,8 @@ class InlineDriver:
         self.holds: Callable[[calls.Body], bool] = lambda _: False
         #: Where asynchronous bodies run.
         self.loop = PrivateLoop()
+        #: While it is, rows of the inbox wait although nothing is under way.
+        self.waits = False
         self._flow = flow
         self._deps = deps
         self._store = store
@@ -202,6 +204,8 @@ class InlineDriver:
         Args:
             facts: what has happened to the run; none to let the rows of the inbox in.
         """
+        if self.waits and not facts:
+            return
         self._commit(*facts)
         while (command := self._next()) is not None:
             self._execute(command)

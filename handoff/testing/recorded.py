@@ -7,7 +7,8 @@ are stood in for, so nothing outside is touched.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,16 @@ class RecordedTalk(Talk[M]):
     def _require(self, flow: Flow[M, Any], deps: Deps | None) -> None:
         if self._real:
             super()._require(flow, deps)
+
+    @contextmanager
+    def at_once(self) -> Generator[None]:
+        """Have what is said and decided in the block arrive together, as if it had waited for a process."""
+        self._driver.waits = True
+        try:
+            yield
+        finally:
+            self._driver.waits = False
+        self._driver.feed()
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -66,6 +66,10 @@ def as_text(records: Sequence[JournalRecord]) -> str:
     return str(story)
 
 
+#: What begins a step in which several things come together.
+AT_ONCE = "with talk.at_once():"
+
+
 @dataclass(slots=True)
 class _Written:
     """The steps so far, each a few lines without indentation."""
@@ -74,6 +78,13 @@ class _Written:
 
     def add(self, *lines: str) -> None:
         self.steps.append(list(lines))
+
+    def with_last(self, *lines: str) -> None:
+        """Add to the last step what had come together with it."""
+        last = self.steps[-1]
+        if last[0] != AT_ONCE:
+            last[:] = [AT_ONCE, *(f"    {line}" for line in last)]
+        last += [f"    {line}" for line in lines]
 
     def before_last(self, *lines: str) -> None:
         """Add a step before the one that has just ended the run: what it says had been waiting."""
@@ -98,6 +109,8 @@ class Trace:
         #: Ids of messages that are written already.
         self._said: set[str] = set()
         self._offered: tuple[str, ...] = ()
+        #: The thread rested when the rows now taken up came.
+        self._woken = False
         #: The steps in which the process died, each with the calls whose bodies had ended before.
         self._crashes: list[tuple[list[str], set[tuple[int, int, str]]]] = []
         #: Who was said to be active last.
@@ -137,6 +150,8 @@ class Trace:
 
     def _write(self, index: int, one: Recorded) -> None:
         event, before, out = one.event, one.before, self._written
+        if isinstance(event, happened.RunStarted | happened.StartRefused | happened.Drained):
+            self._woken = False
         match event:
             case happened.RunStarted():
                 self._offered = event.tools
@@ -144,7 +159,7 @@ class Trace:
                     self._active = event.assistant
                     out.add(f"assert {literal(event.assistant)} == talk.assistant.name")
             case happened.MessageAccepted() | happened.MessageRefused():
-                self._message(index, one)
+                self._message(one)
             case happened.CallsRequested():
                 self._calls(index, one)
             case happened.CallDone():
@@ -178,8 +193,11 @@ class Trace:
 
     def _place(self, before: State, *lines: str) -> None:
         """Write a step where it was taken: now, or before the step that ended the run it waited for."""
-        if before.phase is Phase.REST:
+        if before.phase is Phase.REST or not self._written.steps:
+            self._woken = True
             self._written.add(*lines)
+        elif self._woken:
+            self._written.with_last(*lines)
         else:
             self._written.before_last(*lines)
 
@@ -193,18 +211,15 @@ class Trace:
 
     # -- who speaks ----------------------------------------------------------------------------------------------------
 
-    def _message(self, index: int, one: Recorded) -> None:
+    def _message(self, one: Recorded) -> None:
         event, before = one.event, one.before
         if isinstance(event, happened.MessageRefused) or event.id in self._said:  # type: ignore[union-attr]
             return
         assert isinstance(event, happened.MessageAccepted)
         if before.run is not None:
             self._written.before_last(f'talk.user({literal(event.text)}, while_running="steer")')
-        elif before.phase is Phase.REST or not self._written.steps:
-            self._written.add(f"talk.user({literal(event.text)})")
         else:
-            del index
-            self._written.before_last(f"talk.user({literal(event.text)})")
+            self._place(before, f"talk.user({literal(event.text)})")
 
     def _stopped(self, index: int, one: Recorded) -> None:
         event = one.event
