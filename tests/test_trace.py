@@ -207,6 +207,32 @@ def crashed(talk: Talk[Any]) -> None:
     talk.says("Coming up.")
 
 
+def twice(talk: Talk[Any]) -> None:
+    talk.user("Wine, twice")
+    with talk.slow("wine"):
+        talk.calls(call("wine", bottle="red"), call("wine", bottle="white"))
+        talk.approve(ticket="T1")
+        talk.approve(ticket="T2")
+        talk.says("One moment.")
+    first, second = talk._driver.held.values()
+    talk._driver.finish(second)
+    talk.says("White.")
+    talk._driver.finish(first)
+    talk.says("Red.")
+
+
+def out_of_turn(talk: Talk[Any]) -> None:
+    talk.user("A pizza")
+    talk.calls("take_order", dish="pizza")
+    with talk.slow("weigh"):
+        talk.calls(call("weigh", what="this"), call("weigh", what="that"))
+    first, second = talk._driver.held.values()
+    talk._driver.finish(second)
+    talk._driver.finish(first)
+    assert ("this is heavy.", "that is heavy.") == talk.outputs
+    talk.says("Heavy.")
+
+
 def at_once(talk: Talk[Any]) -> None:
     talk.user("Wine")
     talk.calls("wine", bottle="red")
@@ -221,7 +247,8 @@ def at_once(talk: Talk[Any]) -> None:
 
 
 CONVERSATIONS = [
-    pytest.param(one, id=one.__name__) for one in (ordinary, awkward, interrupted, waiting, late, crashed, at_once)
+    pytest.param(one, id=one.__name__)
+    for one in (ordinary, awkward, interrupted, waiting, late, crashed, at_once, twice, out_of_turn)
 ]
 
 

@@ -20,7 +20,7 @@ from handoff.metadata import Deps, Go, Pending
 from handoff.testing.driver import Held, InlineDriver
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk
-from handoff.testing.view import tool_name
+from handoff.testing.view import is_named, tool_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,27 @@ class RecordedTalk(Talk[M]):
             text: of a ToolError; None for any other exception.
         """
         self._driver.outcomes[tool_name(tool)].append(_Outcome(text, {}, raised=True))
+
+    def finish(self, tool: Callable[..., Any] | str, *, call: str | None = None) -> None:
+        """Let the earliest held body of a tool run to its end; see `Talk.finish`.
+
+        Args:
+            tool: its function or name.
+            call: id of the call that is meant, where several bodies of it are held: `call_1` for the first of the talk.
+
+        Raises:
+            TalkMismatch: no such body is held, or nothing says what it comes to.
+        """
+        __tracebackhide__ = True
+        if call is None:
+            super().finish(tool)
+            return
+        self._passing.catch_up()
+        for held in self._driver.held.values():
+            if held.command.call == call and is_named(held.body.tool, tool):
+                self._driver.finish(held)
+                return
+        raise self._mismatch(f"finish({tool_name(tool)}, call={call})", f"held are {self._held_names() or 'none'}")
 
     def _unknown(self, tool: str) -> TalkMismatch:
         return self._mismatch(

@@ -106,6 +106,8 @@ class Trace:
         self._written = _Written()
         #: Calls whose bodies the test finishes one by one: (run, batch, call id).
         self._held: set[tuple[int, int, str]] = set()
+        #: How the talk will name each call.
+        self._names: dict[tuple[int, int, str], str] = {}
         #: Ids of messages that are written already.
         self._said: set[str] = set()
         self._offered: tuple[str, ...] = ()
@@ -263,11 +265,14 @@ class Trace:
         assert one.before.run is not None
         asked = event.calls
         place = (event.run, one.before.run.batches + 1)
+        for call in asked:
+            self._names[(*place, call.id)] = f"call_{len(self._names) + 1}"
         outcomes, undisturbed = self._outcomes(index, place, asked)
         verb = "calls" if all(call.answer is None and call.tool in self._offered for call in asked) else "miscalls"
         step = f"talk.{verb}({called(asked, event.text)})"
         if undisturbed or run is None or run.batch is None:
-            lines = [line for done in outcomes for line in self._outcome(done, place)]
+            in_turn = sorted(outcomes, key=lambda done: done[1].position)  # as the talk runs them
+            lines = [line for done in in_turn for line in self._outcome(done, place)]
             self._written.add(*lines, step)
             return
         self._held |= {(*place, call.id) for call in asked}
@@ -337,7 +342,16 @@ class Trace:
         else:
             lines = self._outcome((one, call), place[:2])
             if lines:
-                self._written.add(*lines, f"talk.finish({literal(call.tool)})")
+                self._written.add(*lines, self._finish(one.before, call.tool, place))
+
+    def _finish(self, before: State, tool: str, place: tuple[int, int, str]) -> str:
+        """Return the line that ends a body, which is named where others of its tool run."""
+        run = before.run
+        entries = () if run is None or run.batch is None else run.batch.entries
+        running = [entry.call for entry in entries if not entry.settled]
+        running += [ticket.call for ticket in before.tickets if ticket.stage in {"running", "approved"}]
+        named = sum(call.tool == tool for call in running) > 1
+        return f"talk.finish({literal(tool)}{f', call={literal(self._names[place])}' if named else ''})"
 
     def _started(self, one: Recorded) -> float:
         event = one.event
@@ -400,9 +414,8 @@ class Trace:
             case "refused":
                 self._place(before, f"talk.refuse({literal(event.reason)}, {named})")
             case "waiting":
-                self._ended_body(
-                    before, ticket, f"talk.returns({literal(tool)}, pending=True)", f"talk.finish({literal(tool)})"
-                )
+                finish = self._finish(before, tool, (ticket.run, ticket.batch, ticket.call.id))
+                self._ended_body(before, ticket, f"talk.returns({literal(tool)}, pending=True)", finish)
             case "in_doubt":
                 raise ConfigurationError(f"a probe of {tool} could not tell what happened: no recorded talk plays that")
             case "result" if not body:
@@ -413,7 +426,8 @@ class Trace:
                 said = returned(ticket.call, event.output, event.patch or {}, to)
                 if event.failed:
                     said = f"talk.raises({literal(tool)}, {literal(event.output)})"
-                self._ended_body(before, ticket, said, f"talk.finish({literal(tool)})")
+                finish = self._finish(before, tool, (ticket.run, ticket.batch, ticket.call.id))
+                self._ended_body(before, ticket, said, finish)
 
     def _silence(self, one: Recorded) -> None:
         since = one.before.silent_since
