@@ -270,9 +270,9 @@ class Trace:
         outcomes, undisturbed = self._outcomes(index, place, asked)
         verb = "calls" if all(call.answer is None and call.tool in self._offered for call in asked) else "miscalls"
         step = f"talk.{verb}({called(asked, event.text)})"
-        if undisturbed or run is None or run.batch is None:
-            in_turn = sorted(outcomes, key=lambda done: done[1].position)  # as the talk runs them
-            lines = [line for done in in_turn for line in self._outcome(done, place)]
+        positions = [call.position for _, call in outcomes]
+        if (undisturbed and positions == sorted(positions)) or run is None or run.batch is None:
+            lines = [line for done in outcomes for line in self._outcome(done, place)]
             self._written.add(*lines, step)
             return
         self._held |= {(*place, call.id) for call in asked}
