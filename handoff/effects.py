@@ -47,6 +47,7 @@ class Bound:
     """A tool's body with everything it is called with.
 
     Attributes:
+        copy: the metadata the body may change.
         is_async: `run` gives something to await.
     """
 
@@ -56,9 +57,9 @@ class Bound:
         self._tool = tool
         self._values = values
         self._before = dump(metadata)
-        self._copy = metadata.model_copy(deep=True)
+        self.copy = metadata.model_copy(deep=True)
         self._call = call
-        self._given = _given(tool.signature, values, self._copy, deps, call)
+        self._given = _given(tool.signature, values, self.copy, deps, call)
         self.is_async = is_async(tool.function)
 
     def again(self, values: Mapping[str, Any], deps: Deps | None) -> Bound:
@@ -68,7 +69,7 @@ class Bound:
             values: what `Tool.parse` gave, anew: the body may have changed those it was given.
             deps: what the process lends now.
         """
-        return Bound(self._tool, values, load(type(self._copy), self._before), deps, self._call)
+        return Bound(self._tool, values, load(type(self.copy), self._before), deps, self._call)
 
     def run(self) -> Any:
         """Call the body: its result, or something to await if it is async.
@@ -87,9 +88,9 @@ class Bound:
         Raises:
             EffectRefused: they are no valid metadata.
         """
-        valid = load(type(self._copy), self._validated({**self._dump_copy(), **fields}))
+        valid = load(type(self.copy), self._validated({**self._dump_copy(), **fields}))
         for name in fields:
-            setattr(self._copy, name, getattr(valid, name))
+            setattr(self.copy, name, getattr(valid, name))
 
     def finish(self, returned: object) -> Outcome:
         """Perform `sets` and `clears`, and judge what the body returned and wrote.
@@ -123,14 +124,14 @@ class Bound:
 
     def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
         try:
-            return dump(load(type(self._copy), values))
+            return dump(load(type(self.copy), values))
         except MetadataRefused as error:
             fields = tuple(field for field, _ in error.problems)
             raise EffectRefused(self._tool.name, f"left invalid metadata: {error}", fields) from error
 
     def _dump_copy(self) -> dict[str, Any]:
         try:
-            return self._copy.model_dump(mode="json", round_trip=True, warnings="error")
+            return self.copy.model_dump(mode="json", round_trip=True, warnings="error")
         except PydanticSerializationError as error:
             reason = str(error).splitlines()[0]
             raise EffectRefused(self._tool.name, f"left metadata that is no JSON: {reason}") from error

@@ -49,3 +49,18 @@ def observing(observer: Observer) -> Generator[None]:
         yield
     finally:
         OBSERVERS.remove(observer)
+
+
+@contextmanager
+def observing_alone(observer: Observer) -> Generator[None]:
+    """Tell nobody but this observer what happens in the block: it is thought through, and not done.
+
+    Args:
+        observer: who is told.
+    """
+    others = list(OBSERVERS)
+    OBSERVERS[:] = [observer]
+    try:
+        yield
+    finally:
+        OBSERVERS[:] = others

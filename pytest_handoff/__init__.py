@@ -1,4 +1,4 @@
-"""The pytest plugin: `--handoff-cov FLOW` measures how much of a flow the tests exercise.
+"""The pytest plugin: `--handoff-cov FLOW` measures how much of a flow tests exercise; generated ones are marked.
 
 It is a package of its own, so that a pytest that does not ask for it imports nothing of handoff.
 """
@@ -39,9 +39,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to measure, where it is asked for."""
+    """Declare the marker of generated tests; begin to measure, where it is asked for."""
+    config.addinivalue_line("markers", "generated: a path that `handoff.testing.paths` found in a flow")
     asked = ("handoff_cov", "handoff_cov_fail_under", "handoff_cov_json", "handoff_cov_diagram")
     if any(config.getoption(name) for name in asked):
         from pytest_handoff.measuring import Measuring  # noqa: PLC0415 - loaded only where it is asked for
 
         config.pluginmanager.register(Measuring(config), "handoff-coverage")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test that is given a path, so that `-m "not generated"` leaves it out."""
+    given: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    if any(getattr(type(one), "generated_by_handoff", False) for one in given.values()):
+        item.add_marker("generated")

@@ -187,6 +187,11 @@ def traces(minutes: float, seed: int) -> Found:
     return test_file("tests/test_trace.py", minutes, seed)
 
 
+def new_project(minutes: float, seed: int) -> Found:
+    """Make a new project and look at it."""
+    return test_file("tests/test_cli_init.py", minutes, seed)
+
+
 def fuzzing(minutes: float, seed: int) -> Found:
     """Send generated requests to the sandbox."""
     return test_file("tests/sandbox/test_document.py", minutes, seed)
@@ -256,6 +261,9 @@ PROOFS: tuple[Proof, ...] = (
     Proof("bugs", "twenty bugs of each kind, put into an application at random, are all found by its tests", bugs),
     Proof(
         "traces", "a test written of a journal is green, and the journal goes the same way with the same flow", traces
+    ),
+    Proof(
+        "new project", "what `handoff init` writes is green, fully covered, and clean under strict types", new_project
     ),
     Proof("sandbox: fuzzing", "no generated request makes the sandbox answer what OpenAI's document forbids", fuzzing),
     Proof(

@@ -115,6 +115,18 @@ def demo(
 
 
 @app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="[DIR]", file_okay=False, help="where; its name becomes that of the flow")
+    ] = Path(),
+) -> None:
+    """Write a new project: a flow that runs offline, with tests that are green."""
+    from handoff.cli import starting  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(starting.init(directory))
+
+
+@app.command()
 def sandbox(
     host: Annotated[str, typer.Option("--host", help="the address to listen on; off loopback a token is needed")] = (
         "127.0.0.1"

@@ -12,10 +12,11 @@ from handoff.models import Answer, call
 from handoff.testing.clock import ManualClock
 from handoff.testing.comparing import Comparison, Difference, compare
 from handoff.testing.exploring import explore
+from handoff.testing.following import Explored, ScheduleFailed
+from handoff.testing.paths import Path, PathUnreached, Unreached, paths
 from handoff.testing.recorded import RecordedTalk
 from handoff.testing.scenario import Edit, Message, Pause, Ruling, Scenario
 from handoff.testing.schedule import Ran
-from handoff.testing.searching import Explored, ScheduleFailed
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk
 from handoff.testing.world import World
@@ -28,6 +29,8 @@ __all__ = [
     "Explored",
     "ManualClock",
     "Message",
+    "Path",
+    "PathUnreached",
     "Pause",
     "Ran",
     "RecordedTalk",
@@ -36,8 +39,10 @@ __all__ = [
     "ScheduleFailed",
     "Talk",
     "TalkMismatch",
+    "Unreached",
     "World",
     "call",
     "compare",
     "explore",
+    "paths",
 ]

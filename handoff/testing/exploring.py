@@ -16,10 +16,10 @@ from handoff.assistants import M
 from handoff.flow import Flow
 from handoff.metadata import Deps
 from handoff.store.base import Store
+from handoff.testing.following import Exploration, Explored
 from handoff.testing.loop import PrivateLoop
 from handoff.testing.scenario import Rehearsal, Scenario
 from handoff.testing.schedule import DISTURBANCES
-from handoff.testing.searching import Exploration, Explored
 from handoff.testing.talk import Talk
 from handoff.testing.world import Check, World
 from handoff.thread import WhileRunning

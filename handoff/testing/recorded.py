@@ -88,16 +88,12 @@ class RecordedTalk(Talk[M]):
     def __init__(
         self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None, real: bool = False
     ) -> None:
-        self._real = real
+        self._real = self._lends = real
         super().__init__(flow, deps=deps, metadata=metadata)
         self._driver.real = real
         self._driver.unknown = self._unknown
         slow = self._driver.holds
         self._driver.holds = lambda body: slow(body) or not (real or self._driver.outcomes[body.tool.name])
-
-    def _require(self, flow: Flow[M, Any], deps: Deps | None) -> None:
-        if self._real:
-            super()._require(flow, deps)
 
     @contextmanager
     def at_once(self) -> Generator[None]:

@@ -16,6 +16,7 @@ from handoff.core.state import Ticket
 from handoff.decisions import Decision, decide
 from handoff.errors import ConfigurationError, TicketClosed
 from handoff.flow import Flow
+from handoff.limits import Limits
 from handoff.metadata import Deps
 from handoff.testing.driver import Held
 from handoff.testing.passing import Passing
@@ -27,8 +28,15 @@ from handoff.tools import Tool
 class Surroundings(View[M]):
     """A thread whose surroundings the test plays."""
 
-    def __init__(self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None) -> None:
-        super().__init__(flow, deps=deps, metadata=metadata)
+    def __init__(
+        self,
+        flow: Flow[M, Any],
+        *,
+        deps: Deps | None = None,
+        metadata: M | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(flow, deps=deps, metadata=metadata, limits=limits)
         self._passing = Passing(flow, self._driver, self._clock)
         self._slow: list[Callable[..., Any] | str] = []
         self._counts: dict[str, int] = {}

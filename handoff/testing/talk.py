@@ -35,6 +35,7 @@ class Talk(Surroundings[M]):
         flow: the declaration; frozen from here on.
         deps: an instance of the flow's Deps class, if it has one.
         metadata: what the thread starts with.
+        limits: its bounds, where a test is to come to them sooner; None for those of the flow.
 
     Attributes:
         flow: the declaration.

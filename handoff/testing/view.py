@@ -15,6 +15,7 @@ from handoff.core.status import Status
 from handoff.events import ThreadEvent, told
 from handoff.flow import Flow
 from handoff.guards import name_of
+from handoff.limits import Limits
 from handoff.metadata import Deps
 from handoff.store.base import Store
 from handoff.store.memory import MemoryStore
@@ -35,6 +36,7 @@ class View(Generic[M]):
         flow: the declaration; frozen from here on.
         deps: an instance of the flow's Deps class, if it has one.
         metadata: what the thread starts with.
+        limits: its bounds, where a test is to come to them sooner; None for those of the flow.
         store: where the thread is to live; in memory by default.
 
     Attributes:
@@ -47,12 +49,21 @@ class View(Generic[M]):
     #: What tells the time, and what drives the thread.
     _clock_type: type[OffsetClock] = OffsetClock
     _driver_type: type[InlineDriver] = InlineDriver
+    #: Whether its bodies run, and need what the process lends them.
+    _lends = True
 
     def __init__(
-        self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None, store: Store | None = None
+        self,
+        flow: Flow[M, Any],
+        *,
+        deps: Deps | None = None,
+        metadata: M | None = None,
+        limits: Limits | None = None,
+        store: Store | None = None,
     ) -> None:
         flow.freeze()
-        self._require(flow, deps)
+        if self._lends:
+            flow.require_deps(deps)
         self.flow = flow
         self.store: Store = MemoryStore() if store is None else store
         self.events: list[ThreadEvent] = []
@@ -68,10 +79,7 @@ class View(Generic[M]):
             tell=self.events.append,
             observe=self._observe,
         )
-        self._driver.open(flow.metadata() if metadata is None else metadata)
-
-    def _require(self, flow: Flow[M, Any], deps: Deps | None) -> None:
-        flow.require_deps(deps)
+        self._driver.open(flow.metadata() if metadata is None else metadata, limits)
 
     def _observe(self, before: State, event: Event, after: State) -> None:
         self.events.extend(told(before, event, after))
