@@ -209,10 +209,16 @@ def finished(body: Body, returned: object) -> Result:
     return Result(outcome.output, dict(outcome.patch), outcome.go, ran=True, pending=outcome.pending)
 
 
+def spoken(error: BaseException) -> Result | None:
+    """Return what the model is told of a body that raised a ToolError; None if it raised anything else."""
+    return Result(str(error), {}, failed=True) if isinstance(error, ToolError) else None
+
+
 def failed(error: BaseException) -> Result:
     """Return what the model is told of a body that raised: its own words for a ToolError, else a neutral text."""
-    if isinstance(error, ToolError):
-        return Result(str(error), {}, failed=True)
+    told = spoken(error)
+    if told is not None:
+        return told
     trace = "".join(traceback.format_exception(error))
     logger.error("a tool failed: %s", error, exc_info=error)
     return Result(tell("tool_failed"), {}, failed=True, trace=trace)

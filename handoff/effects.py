@@ -59,8 +59,18 @@ class Bound:
         self._values = values
         self._before = dump(metadata)
         self.copy = metadata.model_copy(deep=True)
+        self._call = call
         self._given = _given(tool.signature, values, self.copy, deps, call)
         self.is_async = is_async(tool.function)
+
+    def again(self, values: Mapping[str, Any], deps: Deps | None) -> Bound:
+        """The same body, not run, with other dependencies.
+
+        Args:
+            values: what `Tool.parse` gave, anew: the body may have changed those it was given.
+            deps: what the process lends now.
+        """
+        return Bound(self._tool, values, load(type(self.copy), self._before), deps, self._call)
 
     def run(self) -> Any:
         """Call the body: its result, or something to await if it is async.
@@ -69,6 +79,19 @@ class Bound:
             ToolError: raised by the body for the model to read.
         """
         return self._tool.function(**self._given)
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Assign metadata as the body would have: for a body that does not run here.
+
+        Args:
+            fields: JSON values.
+
+        Raises:
+            EffectRefused: they are no valid metadata.
+        """
+        valid = load(type(self.copy), self._validated({**self._dump_copy(), **fields}))
+        for name in fields:
+            setattr(self.copy, name, getattr(valid, name))
 
     def finish(self, returned: object) -> Outcome:
         """Perform `sets` and `clears`, and judge what the body returned and wrote.

@@ -38,6 +38,10 @@ class Journaled:
         self.started: RunStarted | None = None
         self._state: State | None = None
 
+    def part(self) -> None:
+        """Go its own way from here on, where it is a `copy.copy` of another."""
+        self.transcript = list(self.transcript)
+
     @property
     def known(self) -> bool:
         """Whether there is a thread yet."""

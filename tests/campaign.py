@@ -222,6 +222,16 @@ def coverage(minutes: float, seed: int) -> Found:
     return test_file("tests/test_coverage_site_editor.py", minutes, seed)
 
 
+def bugs(minutes: float, seed: int) -> Found:
+    """Put twenty bugs of each kind into the sample application."""
+    return test_file("tests/test_bugs.py", minutes, seed)
+
+
+def traces(minutes: float, seed: int) -> Found:
+    """Write a test of each conversation that an exploration comes to, and run it."""
+    return test_file("tests/test_trace.py", minutes, seed)
+
+
 def new_project(minutes: float, seed: int) -> Found:
     """Make a new project and look at it."""
     return test_file("tests/test_cli_init.py", minutes, seed)
@@ -310,6 +320,10 @@ PROOFS: tuple[Proof, ...] = (
         hostile_input,
     ),
     Proof("coverage", "without the tests that take it, each transition of the site editor is missed", coverage),
+    Proof("bugs", "twenty bugs of each kind, put into an application at random, are all found by its tests", bugs),
+    Proof(
+        "traces", "a test written of a journal is green, and the journal goes the same way with the same flow", traces
+    ),
     Proof(
         "new project", "what `handoff init` writes is green, fully covered, and clean under strict types", new_project
     ),

@@ -52,6 +52,14 @@ class Form(Enum):
     JSON = "json"  #: the table itself
 
 
+class Shape(Enum):
+    """How a stored thread is written."""
+
+    TEXT = "text"  #: as people read it
+    JSON = "json"  #: its events, one a line
+    PYTEST = "pytest"  #: as a test
+
+
 app = typer.Typer(
     name="handoff",
     help="Conversations as state machines: one thread, many assistants, and a declared way from one to the next.",
@@ -252,6 +260,28 @@ def cover(
     options = talking.Options(flow, metadata or [], dep or [], None, store, json, server)
     measure = covering.Measure(options, thread or [], script or [], fail_under or [], diagram)
     raise typer.Exit(covering.cover(measure))
+
+
+@app.command()
+def trace(
+    thread: Annotated[str, typer.Argument(metavar="ID", help="the thread")],
+    store: Kept,
+    shape: Annotated[Shape, typer.Option("--as", help="how it is written")] = Shape.TEXT,
+    flow: Annotated[
+        str | None, typer.Option("--flow", metavar="FLOW", help="where a test imports the flow from")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="FLOW", help="show where this flow would decide otherwise")
+    ] = None,
+) -> None:
+    """Print a stored thread, write a test of it, or put it to a changed flow: exit 1 where that would differ."""
+    from handoff.cli import trace as tracing  # noqa: PLC0415 - loaded when it runs
+
+    if against is not None:
+        if shape is Shape.PYTEST:
+            raise typer.BadParameter("--against compares, --as pytest writes a test: give one of them")
+        raise typer.Exit(tracing.against(thread, store, against, json=shape is Shape.JSON))
+    raise typer.Exit(tracing.trace(thread, store, shape.value, flow))
 
 
 @threads.command("ls")

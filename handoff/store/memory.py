@@ -217,6 +217,22 @@ class MemoryStore:
             if kept.summary.locked or kept.waiting or any(ticket.stage != "closed" for ticket in kept.tickets.values())
         )
 
+    def part(self) -> None:
+        """Go its own way from here on, where it is a `copy.copy` of another; without its hooks and locks."""
+        self.hooks, self._held = [], {}
+        self._rows = [replace(row) for row in self._rows]
+        self._threads = {
+            name: replace(
+                kept,
+                journal=list(kept.journal),
+                waiting={row: self._rows[row - 1] for row in kept.waiting},
+                keys={key: self._rows[row.id - 1] for key, row in kept.keys.items()},
+                ledger=dict(kept.ledger),
+                tickets=dict(kept.tickets),
+            )
+            for name, kept in self._threads.items()
+        }
+
     # -- others --------------------------------------------------------------------------------------------------------
 
     def changes(self) -> int:

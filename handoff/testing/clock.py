@@ -101,3 +101,14 @@ class OffsetClock(SystemClock):
             at: Unix seconds.
         """
         self._offset += max(0.0, at - self.now())
+
+
+class StoppedClock(OffsetClock):
+    """A clock that only moves when it is moved: whatever is told of the time is the same in every run."""
+
+    #: The time it begins at, Unix seconds.
+    START = 1_000_000_000.0
+
+    def now(self) -> float:
+        """Return the time now: Unix seconds."""
+        return self.START + self._offset

@@ -6,8 +6,9 @@ only the model is waited for, or a body that the test holds. A crash forgets all
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handoff import calls
@@ -102,6 +103,8 @@ class InlineDriver:
         self.fed: list[Callable[[], None]] = []
         #: Where asynchronous bodies run.
         self.loop = PrivateLoop() if loop is None else loop
+        #: While it is, rows of the inbox wait although nothing is under way.
+        self.waits = False
         #: The declaration.
         self.flow = flow
         #: Where the thread lives.
@@ -115,6 +118,41 @@ class InlineDriver:
         self._judge = FlowJudge(flow, MODE)
         self._journaled = Journaled(flow)
         self._asked: Key | None = None
+
+    def part(
+        self,
+        deps: Deps | None,
+        store: Store,
+        clock: Clock,
+        tell: Callable[[ThreadEvent], None],
+        observe: Callable[[State, Event, State], None],
+    ) -> None:
+        """Go its own way from here on, where it is a `copy.copy` of another.
+
+        Args:
+            deps: what the process lends from here on; held bodies get it.
+            store: a copy of the store.
+            clock: a copy of the clock.
+            tell: as for the driver itself.
+            observe: as for the driver itself.
+        """
+        self._deps, self.store, self._clock, self._tell, self._observe = deps, store, clock, tell, observe
+        self._consulting = dict(self._consulting)
+        self.fed = list(self.fed)
+        self._journaled = copy.copy(self._journaled)
+        self._journaled.part()
+        self.held = {key: replace(held, body=self.again(held, deps)) for key, held in self.held.items()}
+
+    def again(self, held: Held, deps: Deps | None) -> calls.Body:
+        """Return a body that is or was held, not run, with other dependencies.
+
+        Args:
+            held: the body.
+            deps: what the process lends now.
+        """
+        call, _, _ = calls.asked(self.state, held.command)
+        values = held.body.tool.parse(call.arguments)
+        return replace(held.body, bound=held.body.bound.again(values, deps))
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
 
@@ -200,6 +238,8 @@ class InlineDriver:
         Args:
             facts: what has happened to the run; none to let the rows of the inbox in.
         """
+        if self.waits and not facts:
+            return
         self._commit(*facts)
         while (command := self._next()) is not None:
             self._execute(command)
@@ -311,7 +351,17 @@ class InlineDriver:
                 returned = suspending.returned() if consults else self._run(held.body.bound)
             return calls.finished(held.body, returned)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
-            return calls.failed(error)
+            return self.failed(held, error)
+
+    def failed(self, held: Held, error: BaseException) -> calls.Result:
+        """Return what the model is told of a body that raised.
+
+        Args:
+            held: the body.
+            error: what it raised, or what its effects were refused with.
+        """
+        del held
+        return calls.failed(error)
 
     def _proceed(self, held: Held, suspending: Suspending) -> bool:
         """Run a body that consults up to its end, or to where it waits for the test to play a room."""

@@ -53,6 +53,10 @@ class Story:
     def __init__(self) -> None:
         self._lines: list[tuple[str, str]] = []
 
+    def part(self) -> None:
+        """Go its own way from here on, where it is a `copy.copy` of another."""
+        self._lines = list(self._lines)
+
     def add(self, speaker: str, text: str) -> None:
         """Write a line.
 

@@ -18,6 +18,7 @@ from handoff.flow import Flow
 from handoff.guards import name_of
 from handoff.limits import Limits
 from handoff.metadata import Deps
+from handoff.store.base import Store
 from handoff.store.memory import MemoryStore
 from handoff.testing.clock import OffsetClock
 from handoff.testing.driver import InlineDriver
@@ -36,7 +37,7 @@ class Within:
 
     #: Its id.
     thread: str
-    store: MemoryStore
+    store: Store
     clock: OffsetClock
     #: Where asynchronous bodies run.
     loop: PrivateLoop
@@ -50,6 +51,7 @@ class View(Generic[M]):
         deps: an instance of the flow's Deps class, if it has one.
         metadata: what the thread starts with.
         limits: its bounds, where a test is to come to them sooner; None for those of the flow.
+        store: where the thread is to live; in memory by default.
 
     Attributes:
         id: the thread's id.
@@ -59,6 +61,9 @@ class View(Generic[M]):
         edits: what came of each edit so far, in order.
     """
 
+    #: What tells the time, and what drives the thread.
+    _clock_type: type[OffsetClock] = OffsetClock
+    _driver_type: type[InlineDriver] = InlineDriver
     #: Whether its bodies run, and need what the process lends them.
     _lends = True
 
@@ -69,12 +74,16 @@ class View(Generic[M]):
         deps: Deps | None = None,
         metadata: M | None = None,
         limits: Limits | None = None,
+        store: Store | None = None,
         _within: Within | None = None,  # of a side room
     ) -> None:
         flow.freeze()
         if self._lends:
             flow.require_deps(deps)
-        within = Within(THREAD, MemoryStore(), OffsetClock(), PrivateLoop()) if _within is None else _within
+        if _within is None:
+            within = Within(THREAD, MemoryStore() if store is None else store, self._clock_type(), PrivateLoop())
+        else:
+            within = _within
         self.id = within.thread
         self.flow = flow
         self.store = within.store
@@ -84,7 +93,7 @@ class View(Generic[M]):
         self._is_room = _within is not None
         self._clock = within.clock
         self._story = Story()
-        self._driver = InlineDriver(
+        self._driver = self._driver_type(
             self.id,
             flow=flow,
             deps=deps,
