@@ -9,11 +9,13 @@ from handoff.assistants import Assistant, Destination, Transition
 from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
 from handoff.consulting import Consultation, RoomReply
+from handoff.core.parts import File, Image, Text
 from handoff.core.state import Ticket
 from handoff.decisions import Decision
 from handoff.errors import (
     CallRefused,
     ConfigurationError,
+    ContentRefused,
     DefinitionError,
     FlowChanged,
     FlowError,
@@ -67,17 +69,20 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "Consultation",
+    "ContentRefused",
     "Decision",
     "DefinitionError",
     "Deps",
     "Destination",
     "EditReceipt",
+    "File",
     "Flow",
     "FlowChanged",
     "FlowError",
     "FromMetadata",
     "Go",
     "HandoffError",
+    "Image",
     "InstructionsError",
     "KeyReused",
     "LimitReached",
@@ -102,6 +107,7 @@ __all__ = [
     "StoreError",
     "StoreVersion",
     "SystemClock",
+    "Text",
     "TextDelta",
     "Thread",
     "ThreadBusy",

@@ -10,6 +10,7 @@
     │   ├── NotTaken                no transition is taken from here (also: no such trigger)
     │   ├── ArgumentsRefused        a tool call's arguments do not fit the tool
     │   ├── MetadataRefused         values do not fit the flow's metadata
+    │   ├── ContentRefused          a part of a message cannot be sent, or not to this backend
     │   ├── ThreadBusy              ``while_running="reject"`` and the thread is busy
     │   ├── ThreadClosed            the flow reached its end; the thread takes no more messages
     │   ├── ThreadUnknown           no such thread in this store
@@ -152,6 +153,20 @@ class MetadataRefused(CallRefused):
     def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
         super().__init__("; ".join(f"{field}: {problem}" for field, problem in problems))
         self.problems = problems
+
+
+class ContentRefused(CallRefused):
+    """A part of a message cannot be sent, or not to this backend; nothing was kept.
+
+    Attributes:
+        part: ``text``, ``image``, ``file``, or ``message`` for the whole.
+        problem: what is wrong with it, and what to do.
+    """
+
+    def __init__(self, part: str, problem: str) -> None:
+        super().__init__(problem)
+        self.part = part
+        self.problem = problem
 
 
 class ThreadBusy(CallRefused):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from handoff.core import events as happened
 from handoff.core.items import Output
+from handoff.core.parts import Part, Text
 from handoff.core.state import Move, State
 from handoff.core.status import Status
 
@@ -39,6 +40,8 @@ class MessageAdded:
     text: str
     #: The user message's id; None for an assistant's.
     id: str | None = None
+    #: The user message's parts, where it is more than text.
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,22 @@ ThreadEvent: TypeAlias = (
 def as_json(event: ThreadEvent) -> dict[str, Any]:
     """Return the event as a JSON object; fields that say nothing are left out."""
     values = {one.name: getattr(event, one.name) for one in fields(event)}
-    return {"type": event.type, **{name: value for name, value in values.items() if value not in (None, "")}}
+    said = {name: _json(value) for name, value in values.items() if value not in (None, "", ())}
+    return {"type": event.type, **said}
+
+
+def _json(value: Any) -> Any:
+    """A value of an event as JSON; of bytes, how many there are."""
+    if isinstance(value, tuple):
+        return [_json(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(value, Part):
+        return value
+    kind = type(value).__name__.lower()
+    known = {one.name: getattr(value, one.name) for one in fields(value)}
+    if not isinstance(value, Text) and value.data is not None:
+        known["data"] = None
+        known["bytes"] = len(value.data)
+    return {"type": kind, **{name: one for name, one in known.items() if one not in (None, "")}}
 
 
 def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadEvent]:
@@ -181,7 +199,7 @@ def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadE
     """
     thread = after.thread
     if isinstance(event, happened.MessageAccepted):
-        yield MessageAdded(thread, None, None, event.text, event.id)
+        yield MessageAdded(thread, None, None, event.text, event.id, event.parts)
     if before.run is not None:
         run = before.run
         if isinstance(event, happened.CallsRequested | happened.RunEnded) and event.text:

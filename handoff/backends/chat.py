@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from handoff.backends.base import Request
+from handoff.backends.base import Capability, Request
 from handoff.backends.chat_answer import ChatAnswer
 from handoff.backends.chat_messages import messages_of
 from handoff.backends.chat_question import ChatQuestion
@@ -29,6 +29,8 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
     """
 
     path: ClassVar[str] = "/chat/completions"
+    #: A file by its URL, and the tools a server runs itself, are not of this protocol.
+    carries: frozenset[Capability] = frozenset({"image_url", "image_data", "file_data", "file_id", "reply"})
 
     def __init__(
         self,

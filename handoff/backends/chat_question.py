@@ -52,7 +52,7 @@ class ChatQuestion:
         return self._shortened
 
     def _sizes(self) -> list[int]:
-        return [len(self._encoder.encode(piece, self._assistant)) for piece in self._pieces]
+        return [self._encoder.size(piece, self._assistant) for piece in self._pieces]
 
     def _fit(self, budget: int) -> bool:
         before = len(self._pieces)

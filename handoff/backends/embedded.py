@@ -9,9 +9,9 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
-from handoff.backends.base import Absent, Called, Delta, Ended, Prompt, Report, Request
+from handoff.backends.base import Absent, Called, Capability, Delta, Ended, Prompt, Report, Request
 from handoff.backends.wire import with_unique_ids
 from handoff.core.items import Asked
 from handoff.core.state import Mode
@@ -19,6 +19,11 @@ from handoff.core.status import Status
 from handoff.models.base import Answer, Model
 
 logger = logging.getLogger("handoff")
+
+#: A model object is shown every part of a message, and the model a reply is to fit; there is no server to run tools.
+CARRIES: Final[frozenset[Capability]] = frozenset(
+    {"image_url", "image_data", "image_id", "file_url", "file_data", "file_id", "reply"}
+)
 
 
 class Embedded:
@@ -29,6 +34,7 @@ class Embedded:
 
     Attributes:
         mode: outputs, steered messages and the next assistant go in one request.
+        carries: every part of a message, and `reply`.
         model: the model object.
     """
 
@@ -39,6 +45,7 @@ class Embedded:
             model: whatever has `answer`; its `close`, if it has one, is called with ours.
         """
         self.mode = Mode(swap=True, carry=False, steer=True)
+        self.carries = CARRIES
         self.model = model
         self._closed = False
 

@@ -14,9 +14,9 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from handoff.backends.base import Accepted, Known, Request
+from handoff.backends.base import Accepted, Capability, Known, Request
 from handoff.backends.responses_answer import ResponsesAnswer
 from handoff.backends.responses_background import Background, cancelled
 from handoff.backends.responses_conversation import cleared, made
@@ -55,6 +55,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
     """
 
     path: ClassVar[str] = "/responses"
+    #: All there is.
+    carries: frozenset[Capability] = frozenset(get_args(Capability))
 
     def __init__(
         self,

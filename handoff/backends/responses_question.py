@@ -116,7 +116,7 @@ class ResponsesQuestion:
         return b",".join(filter(None, parts))
 
     def _sizes(self) -> list[int]:
-        return [len(self._encoder.encode(piece, self.request.prompt.assistant)) for piece in self._pieces]
+        return [self._encoder.size(piece, self.request.prompt.assistant) for piece in self._pieces]
 
     def _fit(self, budget: int) -> bool:
         before = len(self._pieces)

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from handoff.backends.base import Absent, Accepted, Called, Delta, Ended, Known, Report, Request
+from handoff.backends.base import Absent, Accepted, Called, Capability, Delta, Ended, Known, Report, Request
 from handoff.backends.wire import Failure, Repeats, events_of, failure_of, with_unique_ids
 from handoff.clock import Clock, SystemClock
 from handoff.core.events import Usage
@@ -93,6 +93,8 @@ class ServerBackend(Generic[Q, A]):
 
     #: Where requests go, below the base URL.
     path: ClassVar[str]
+    #: What it carries beside text and function tools.
+    carries: frozenset[Capability]
 
     def __init__(
         self,

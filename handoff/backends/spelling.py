@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from handoff.backends.base import Request
+from handoff.backends.parts import weight
 from handoff.backends.view import Piece
 from handoff.core.items import Asked, Output, Spoken
 
 #: How many encoded pieces are kept, of all threads together; then all are let go.
 KEPT = 20_000
+#: How many bytes they may have together.
+KEPT_BYTES = 64 * 2**20
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME = 64
@@ -44,6 +47,7 @@ class Encoder:
     def __init__(self, spell: Spell) -> None:
         self._spell = spell
         self._kept: dict[tuple[int, bool], tuple[Piece, bytes]] = {}
+        self._bytes = 0
 
     def encode(self, piece: Piece, assistant: str) -> bytes:
         """Return a piece as it goes out, with commas between its parts; empty if there is nothing to say.
@@ -58,11 +62,22 @@ class Encoder:
         kept = self._kept.get(key)
         if kept is not None and kept[0] == piece:
             return kept[1]
-        if len(self._kept) >= KEPT:
-            self._kept.clear()
         spelled = b",".join(map(encoded, self._spell(piece, assistant)))
+        if len(self._kept) >= KEPT or self._bytes + len(spelled) > KEPT_BYTES:
+            self._kept.clear()
+            self._bytes = 0
         self._kept[key] = (piece, spelled)
+        self._bytes += len(spelled)
         return spelled
+
+    def size(self, piece: Piece, assistant: str) -> int:
+        """Return what a piece counts in a token budget, in bytes: as it goes out, but for images and files.
+
+        Args:
+            piece: the piece.
+            assistant: name of the assistant that is to read it.
+        """
+        return len(self.encode(piece, assistant)) + weight(piece)
 
 
 def parted(piece: Piece, assistant: str) -> tuple[str, list[tuple[Asked, Output]]]:

@@ -25,6 +25,7 @@ from handoff import (
     ToolStarted,
     TransitionTaken,
 )
+from handoff.content import shown
 from handoff.events import as_json
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Screen:
         match event:
             case MessageAdded(assistant=None):
                 if self._echo:
-                    self.say("you", event.text)
+                    self.say("you", shown(event.text, event.parts))
             case MessageAdded():
                 self.say(str(event.assistant), event.text)
             case ToolStarted():

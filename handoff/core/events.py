@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from handoff.core.items import Asked
+from handoff.core.parts import Part
 from handoff.core.state import JSON, Call, Mode, Move, StopCause
 from handoff.core.status import Status
 from handoff.limits import Limits
@@ -98,8 +99,10 @@ class MessageAccepted:
     at: float
     #: Id of the message.
     id: str
-    #: What the user said.
+    #: What the user said; of a message with parts, its texts.
     text: str
+    #: All of it, in order, where it is more than text; else empty.
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def _items(messages: Sequence[Wire], assistant: str) -> list[Item]:
         elif message["role"] == "tool":
             items.append(Output(0, 0, message["tool_call_id"], called[message["tool_call_id"]], text))
         else:
-            items.append(said(str(index), message["role"], text))
+            items.append(said(str(index), message["role"], message.get("content")))
     return items
 
 

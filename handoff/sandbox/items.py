@@ -123,7 +123,7 @@ def shown(items: Sequence[Wire], speakers: Mapping[str, str], assistant: str) ->
         elif item["type"] == "message" and item["role"] == "assistant":
             told.append(Spoken(speaker, 0, text_of(item["content"])))
         elif item["type"] == "message":
-            told.append(said(item["id"], item["role"], text_of(item["content"])))
+            told.append(said(item["id"], item["role"], item["content"]))
     return tuple(told)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from handoff.backends.base import Prompt
+from handoff.content import shown
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.models import Answer
 from handoff.sandbox.prompting import is_missed
@@ -39,7 +40,7 @@ class PlainModel:
             tool = offered.get(forced, prompt.tools[0])
             return Answer(calls=(Asked("", tool.name, json.dumps(arguments_for(tool.schema))),))
         new = _new(prompt.items)
-        said = [item.text for item in new if isinstance(item, UserMessage)]
+        said = [shown(item.text, item.parts) for item in new if isinstance(item, UserMessage)]
         if said:
             calls = asked_for(said[-1])
             unknown = [call.tool for call in calls if call.tool not in offered]

@@ -190,7 +190,7 @@ def _items(thread: Thread, run: Run) -> tuple[Item, ...]:
             text = text_of(entry.content)
             speaker = speakers.get(entry.run_id or "", entry.metadata.get(ASSISTANT_KEY, "assistant"))
             own = entry.role == "assistant"
-            items.append(Spoken(speaker, 0, text) if own else said(entry.id, entry.role, text))
+            items.append(Spoken(speaker, 0, text) if own else said(entry.id, entry.role, entry.content))
         elif entry.outputs:
             before = entries[place - 1] if place else None
             beside = isinstance(before, Message) and before.run_id == entry.run.id

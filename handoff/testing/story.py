@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from handoff.content import shown
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.items import Asked, Note
@@ -136,7 +137,7 @@ def _tool_of(state: State, key: tuple[int, int, str]) -> str:
 def _told(event: ThreadEvent) -> Iterable[tuple[str, str]]:
     match event:
         case MessageAdded():
-            yield event.assistant or "user", event.text
+            yield event.assistant or "user", shown(event.text, event.parts)
         case ToolFinished():
             yield event.tool, event.output
         case TransitionTaken():

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from handoff import calls
 from handoff.assistants import Assistant, M
+from handoff.content import Content, message_row
 from handoff.core import events as happened
 from handoff.core.items import Asked
 from handoff.core.state import Run
@@ -81,11 +82,11 @@ class Talk(Surroundings[M]):
 
     # -- the user ------------------------------------------------------------------------------------------------------
 
-    def user(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
+    def user(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """Say something as the user; at any moment.
 
         Args:
-            text: what the user says.
+            content: what the user says: a text, or a list of `Text`, `Image` and `File`.
             while_running: what it does to an active run, as for `Thread.send`.
             key: idempotency key.
 
@@ -96,12 +97,13 @@ class Talk(Surroundings[M]):
             ThreadBusy: it is to be rejected while the thread is busy.
             ThreadClosed: the flow reached its end.
             KeyReused: the key was used with other content.
+            ContentRefused: a part of it cannot be sent.
         """
         if while_running not in {"queue", "steer", "interrupt", "reject"}:
             raise ConfigurationError(f"while_running={while_running!r}: use queue, steer, interrupt or reject")
         self._passing.catch_up()
         message = self._new("m") if key is None else key
-        data = {"id": message, "text": text, "policy": while_running}
+        data = message_row(message, content, while_running)
         return self._driver.post("message", data, f"user:{message}", reject=while_running == "reject")
 
     def cancel(self) -> None:
