@@ -9,6 +9,7 @@ from handoff.assistants import Assistant, Destination, Transition
 from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
 from handoff.consulting import Consultation, RoomReply
+from handoff.core.answers import Citation, HostedCall
 from handoff.core.parts import File, Image, Text
 from handoff.core.state import Ticket
 from handoff.decisions import Decision
@@ -23,6 +24,7 @@ from handoff.errors import (
     InstructionsError,
     KeyReused,
     NotTaken,
+    ReplyUnfit,
     RunFailed,
     StoreBehind,
     StoreError,
@@ -35,6 +37,7 @@ from handoff.errors import (
     ToolError,
 )
 from handoff.events import (
+    HostedToolFinished,
     LimitReached,
     MessageAdded,
     RoomChanged,
@@ -48,6 +51,7 @@ from handoff.events import (
     TransitionTaken,
 )
 from handoff.flow import Flow
+from handoff.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
 from handoff.limits import Limits
 from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
 from handoff.models import Answer, Model, RuleModel, Said, ScriptedModel, call
@@ -62,11 +66,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "MCP",
     "Answer",
     "Assistant",
     "Backend",
     "CallRefused",
+    "Citation",
     "Clock",
+    "CodeInterpreter",
     "ConfigurationError",
     "Consultation",
     "ContentRefused",
@@ -76,12 +83,15 @@ __all__ = [
     "Destination",
     "EditReceipt",
     "File",
+    "FileSearch",
     "Flow",
     "FlowChanged",
     "FlowError",
     "FromMetadata",
     "Go",
     "HandoffError",
+    "HostedCall",
+    "HostedToolFinished",
     "Image",
     "InstructionsError",
     "KeyReused",
@@ -94,6 +104,7 @@ __all__ = [
     "NotTaken",
     "Pending",
     "Reply",
+    "ReplyUnfit",
     "RoomChanged",
     "RoomReply",
     "RuleModel",
@@ -126,6 +137,7 @@ __all__ = [
     "ToolStarted",
     "Transition",
     "TransitionTaken",
+    "WebSearch",
     "call",
 ]
 

@@ -20,6 +20,7 @@
     │   ├── ConfigurationError      an option, path or combination that cannot work
     │   └── IllegalEvent            the core was told of something that cannot have happened
     ├── RunFailed                   the backend or a limit ended the turn without a reply
+    │   └── ReplyUnfit              the answer does not fit the model its assistant declares as `reply`
     ├── ScriptMismatch              a scripted conversation did not go by its script (also an AssertionError)
     └── StoreError                  the journal could not be kept
         ├── StoreBehind             another writer appended first: load again
@@ -268,13 +269,22 @@ class RunFailed(HandoffError):
         thread: the thread's id.
         status: the run status it ended with (``failed``, ``incomplete``, ``expired``, ``cancelled``).
         reason: what is known, in one sentence.
+        text: what had been said; of an incomplete answer, as far as it came.
     """
 
-    def __init__(self, thread: str, status: str, reason: str) -> None:
+    def __init__(self, thread: str, status: str, reason: str, text: str = "") -> None:
         super().__init__(f"the run on thread {thread} ended {status}: {reason}")
         self.thread = thread
         self.status = status
         self.reason = reason
+        self.text = text
+
+
+class ReplyUnfit(RunFailed):
+    """The answer does not fit the model that its assistant declares as `reply`; `text` is the answer.
+
+    The turn ends incomplete, and the answer stays in the transcript: the next message may ask to mend it.
+    """
 
 
 class ScriptMismatch(HandoffError, AssertionError):

@@ -27,6 +27,7 @@ from handoff.decisions import Decision, Verdict, decide
 from handoff.driver import Driver
 from handoff.errors import ConfigurationError, HandoffError, TicketClosed
 from handoff.events import ThreadEvent
+from handoff.flow import Flow
 from handoff.metadata import Metadata
 from handoff.replies import Collector, Reply
 from handoff.side_rooms import room_place
@@ -175,7 +176,7 @@ class Thread(Generic[M]):
     @contextlib.contextmanager
     def _listening(self, key: str | None) -> Generator[_Sender]:
         """Listen for the answer to a message that is about to be sent."""
-        sender = _Sender(self._threads.clock.new_id() if key is None else key)
+        sender = _Sender(self._threads.clock.new_id() if key is None else key, self._threads.flow)
         with (
             self._threads.listeners.observing(self.id, sender.observe),
             self._threads.listeners.awaiting(self.id, sender.answer),
@@ -191,7 +192,7 @@ class Thread(Generic[M]):
 
     async def _replayed(self, driver: Driver, message: str) -> Collector:
         """Return a collector that has seen all the driver has: the message is older than this sender."""
-        collector = Collector(message)
+        collector = Collector(message, self._threads.flow)
         state: State | None = None
         seq = 0
         while seq < driver.journaled.seq:
@@ -373,8 +374,8 @@ class Thread(Generic[M]):
 class _Sender:
     """Whoever waits for the answer to one message."""
 
-    def __init__(self, message: str) -> None:
-        self.collector = Collector(message)
+    def __init__(self, message: str, flow: Flow[Any, Any]) -> None:
+        self.collector = Collector(message, flow)
         self.answer: asyncio.Future[Reply | HandoffError] = asyncio.get_running_loop().create_future()
 
     def observe(self, before: State, event: Event, after: State) -> None:

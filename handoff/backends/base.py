@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from handoff.core.answers import Extra
 from handoff.core.events import Usage
 from handoff.core.items import Asked, Item
 from handoff.core.state import JSON, Mode
 from handoff.core.status import Status
+
+if TYPE_CHECKING:
+    from handoff.hosted import Hosted
 
 NamedView: TypeAlias = Literal["all", "own", "since_active"]
 View: TypeAlias = NamedView | int
@@ -53,6 +57,18 @@ class OfferedTool:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyFormat:
+    """What an answer without calls is to fit."""
+
+    #: What it is called.
+    name: str
+    #: JSON schema of an object.
+    schema: Mapping[str, Any]
+    #: Whether the schema is one that strict mode can express.
+    strict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What the model is given."""
 
@@ -70,6 +86,10 @@ class Prompt:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     #: What the assistant sees of `items`, where the backend sends the transcript to a server.
     view: View = "all"
+    #: What the answer is to fit; None for any text.
+    reply: ReplyFormat | None = None
+    #: The tools that the server runs itself.
+    hosted: tuple[Hosted, ...] = ()
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -154,6 +174,8 @@ class Called:
     usage: Usage | None = None
     #: As of `Accepted`.
     ref: str = ""
+    #: What else the answer holds.
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +196,8 @@ class Ended:
     usage: Usage | None = None
     #: As of `Accepted`.
     ref: str = ""
+    #: What else the last answer holds.
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)

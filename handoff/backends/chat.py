@@ -76,5 +76,6 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
             request, self._encoder, model=self.model, stream=self._stream, input_tokens=self._input_tokens
         )
 
-    def _answer(self) -> ChatAnswer:
+    def _answer(self, request: Request, earlier: ChatAnswer | None) -> ChatAnswer:
+        del request, earlier
         return ChatAnswer()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handoff.backends.base import OfferedTool, Request
-from handoff.backends.spelling import Encoder, encoded, forced
+from handoff.backends.spelling import Encoder, encoded, forced, reply_format
 from handoff.backends.view import BYTES_A_TOKEN, seen, shortened
 from handoff.backends.wire import Failure
 
@@ -69,6 +69,8 @@ def _fields(request: Request, model: str, *, stream: bool) -> dict[str, Any]:
         fields["temperature"] = options["temperature"]
     if "max_output_tokens" in options:
         fields["max_completion_tokens"] = options["max_output_tokens"]
+    if request.prompt.reply is not None:
+        fields["response_format"] = {"type": "json_schema", "json_schema": reply_format(request.prompt.reply)}
     if tools:
         fields["tools"] = [_tool(tool) for tool in tools]
         choice = forced(request)

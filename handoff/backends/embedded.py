@@ -12,7 +12,8 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from handoff.backends.base import Absent, Called, Capability, Delta, Ended, Prompt, Report, Request
-from handoff.backends.wire import with_unique_ids
+from handoff.backends.wire import REFUSED, with_unique_ids
+from handoff.core.answers import Extra
 from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
@@ -59,12 +60,18 @@ class Embedded:
             yield Absent()
             return
         prompt = request.prompt
-        text, calls = "", list[Asked]()
+        text, calls, extra, incomplete = "", list[Asked](), Extra(), ""
         try:
             async with aclosing(_answers(self.model, prompt)) as answers:
                 async for answer in answers:
                     text += answer.text
                     calls += answer.calls
+                    extra = Extra(
+                        (*extra.hosted, *answer.hosted),
+                        (*extra.citations, *answer.citations),
+                        extra.refused or answer.refused,
+                    )
+                    incomplete = incomplete or answer.incomplete
                     if answer.text:
                         yield Delta(answer.text)
         except Exception as error:
@@ -72,10 +79,14 @@ class Embedded:
             yield Ended(Status.FAILED, text=text, reason=f"{type(error).__name__}: {error}")
             return
         stored = len(prompt.due)
-        if calls:
-            yield Called(with_unique_ids(calls, prompt.items), text, stored)
+        beside = None if extra == Extra() else extra
+        if incomplete:
+            yield Ended(Status.INCOMPLETE, text, incomplete, stored, extra=beside)
+        elif calls:
+            yield Called(with_unique_ids(calls, prompt.items), text, stored, extra=beside)
         else:
-            yield Ended(Status.COMPLETED, text, stored=stored)
+            reason = REFUSED if extra.refused else ""
+            yield Ended(Status.COMPLETED, text, reason, stored, extra=beside)
 
     async def cancel(self, request: Request) -> None:
         """Nothing to do: closing what `open` gave ends the request.

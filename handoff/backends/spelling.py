@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from handoff.backends.base import Request
+from handoff.backends.base import ReplyFormat, Request
 from handoff.backends.parts import weight
 from handoff.backends.view import Piece
 from handoff.core.items import Asked, Output, Spoken
@@ -107,7 +107,7 @@ def returned(output: Output) -> str:
 
 
 def forced(request: Request) -> str | None:
-    """Return the tool choice of a request: `none`, `required`, a tool's name, or None to leave it to the server.
+    """Return the tool choice of a request: `none`, `required`, a tool's name or kind, or None to leave it open.
 
     A call is forced in the first request of a run, else the run would never come to its reply.
 
@@ -117,8 +117,17 @@ def forced(request: Request) -> str | None:
     choice: str | None = request.prompt.options.get("tool_choice")
     if choice == "none":
         return choice
-    names = {tool.name for tool in request.prompt.tools}
+    names = {tool.name for tool in request.prompt.tools} | {tool.kind for tool in request.prompt.hosted}
     return choice if request.request == 1 and (choice == "required" or choice in names) else None
+
+
+def reply_format(reply: ReplyFormat) -> dict[str, Any]:
+    """Return what a server is told of the model an answer is to fit.
+
+    Args:
+        reply: the model.
+    """
+    return {"name": reply.name, "schema": reply.schema, "strict": reply.strict}
 
 
 def name_of(call: Asked) -> str:

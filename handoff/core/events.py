@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from handoff.core.answers import Extra
 from handoff.core.items import Asked
 from handoff.core.parts import Part
 from handoff.core.state import JSON, Call, Mode, Move, StopCause
@@ -328,6 +329,8 @@ class CallsRequested:
     usage: Usage | None = None
     #: What the server calls what it has of the thread now; empty: as before.
     ref: str = ""
+    #: What else the answer holds.
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +354,8 @@ class RunEnded:
     usage: Usage | None = None
     #: What the server calls what it has of the thread now; empty: as before.
     ref: str = ""
+    #: What else its last answer holds.
+    extra: Extra | None = None
 
 
 # -- the calls ---------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from handoff.core.state import Call, State
 from handoff.core.status import Status
 from handoff.errors import HandoffError
 from handoff.events import (
+    HostedToolFinished,
     LimitReached,
     MessageAdded,
     RunChanged,
@@ -140,6 +141,8 @@ def _told(event: ThreadEvent) -> Iterable[tuple[str, str]]:
             yield event.assistant or "user", shown(event.text, event.parts)
         case ToolFinished():
             yield event.tool, event.output
+        case HostedToolFinished():
+            yield event.name or event.tool, f"{event.input}: {event.output or event.status}"
         case TransitionTaken():
             yield "handoff", f"{event.source} to {event.dest}, by {event.trigger}"
         case RunChanged() if event.status not in {
