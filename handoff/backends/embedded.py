@@ -62,7 +62,7 @@ class Embedded:
         prompt = request.prompt
         text, calls, extra, incomplete = "", list[Asked](), Extra(), ""
         try:
-            async with aclosing(_answers(self.model, prompt)) as answers:
+            async with aclosing(answers_of(self.model, prompt)) as answers:
                 async for answer in answers:
                     text += answer.text
                     calls += answer.calls
@@ -111,8 +111,16 @@ class Embedded:
                 await closed
 
 
-async def _answers(model: Model, prompt: Prompt) -> AsyncGenerator[Answer, None]:
-    """The pieces of a model's answer, in whichever form it gives them."""
+async def answers_of(model: Model, prompt: Prompt) -> AsyncGenerator[Answer, None]:
+    """Yield the pieces of a model's answer, in whichever form it gives them.
+
+    Args:
+        model: the model object.
+        prompt: what it is shown.
+
+    Raises:
+        TypeError: it gives none.
+    """
     given = model.answer(prompt)
     if isinstance(given, AsyncIterator):
         try:

@@ -11,7 +11,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from handoff.backends.base import OfferedTool
+from handoff.backends.base import OfferedTool, ReplyFormat
 from handoff.core.items import Item, Note, NoteKind, UserMessage
 from handoff.core.parts import File, Image, Part, Text
 from handoff.errors import ContentRefused
@@ -51,6 +51,24 @@ def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[Offe
             return tuple(tool for tool in known if tool.name in names), mode
         case _:
             return known, None
+
+
+def reply_of(format_: Any) -> ReplyFormat | None:
+    """Return what an answer is to fit, as a request says it; None for any text.
+
+    Args:
+        format_: the `response_format`, or the `format` of `text`.
+    """
+    match format_:
+        case {"type": "json_schema"}:
+            said = format_.get("json_schema", format_)
+            return ReplyFormat(
+                said.get("name") or "", said.get("schema") or {"type": "object"}, bool(said.get("strict"))
+            )
+        case {"type": "json_object"}:
+            return ReplyFormat("", {"type": "object"}, strict=False)
+        case _:
+            return None
 
 
 def text_of(content: Any) -> str:
