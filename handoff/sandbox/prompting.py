@@ -61,9 +61,9 @@ def reply_of(format_: Any) -> ReplyFormat | None:
     """
     match format_:
         case {"type": "json_schema"}:
-            said = format_.get("json_schema", format_)
+            told = format_.get("json_schema", format_)
             return ReplyFormat(
-                said.get("name") or "", said.get("schema") or {"type": "object"}, bool(said.get("strict"))
+                told.get("name") or "", told.get("schema") or {"type": "object"}, bool(told.get("strict"))
             )
         case {"type": "json_object"}:
             return ReplyFormat("", {"type": "object"}, strict=False)
