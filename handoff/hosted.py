@@ -172,11 +172,13 @@ def secrets_of(tools: Sequence[Hosted]) -> list[str]:
         one for tool in tools if isinstance(tool, MCP) for one in (*tool.headers.values(), tool.authorization or "")
     ]
     parts = [word for one in given for word in (one, *one.split())]
-    return sorted({word for word in parts if len(word) >= _SECRET}, key=len, reverse=True)
+    return sorted({word for word in parts if len(word) >= _SECRET and word not in _SCHEMES}, key=len, reverse=True)
 
 
 #: A shorter text is no secret, and would be found everywhere.
 _SECRET = 6
+#: Words before a secret that are none.
+_SCHEMES = frozenset({"Bearer", "Digest", "Negotiate"})
 
 
 def check_hosted(name: str, given: object, refuse: Callable[[str], Exception]) -> tuple[Hosted, ...]:
