@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias, cast
 
 from handoff.core.answers import HostedKind
 from handoff.guards import name_of
@@ -200,7 +200,7 @@ def check_hosted(name: str, given: object, refuse: Callable[[str], Exception]) -
         raise refuse(f"{name} has hosted={given!r}: give a list of WebSearch, FileSearch, CodeInterpreter and MCP")
     seen: set[str] = set()
     tools: list[Hosted] = []
-    for tool in given:
+    for tool in cast("Sequence[object]", given):
         if not isinstance(tool, Hosted):
             raise refuse(f"{name} has hosted {tool!r}: give WebSearch(…), FileSearch(…), CodeInterpreter(…) or MCP(…)")
         key = f"the MCP server {tool.server_label}" if isinstance(tool, MCP) else type(tool).__name__
@@ -214,6 +214,7 @@ def check_hosted(name: str, given: object, refuse: Callable[[str], Exception]) -
 def _texts(what: str, name: str, given: object) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise caller_place().refuse(f"{what} has {name}={given!r}: give a list of texts")
-    if not all(isinstance(one, str) and one for one in given):
+    texts = [one for one in cast("Sequence[object]", given) if isinstance(one, str) and one]
+    if len(texts) != len(cast("Sequence[object]", given)):
         raise caller_place().refuse(f"{what} has {name}={given!r}: give a list of texts, none of them empty")
-    return tuple(given)
+    return tuple(texts)

@@ -273,11 +273,13 @@ def responses(script: Script, **options: Any) -> Responses:
 async def test_a_server_that_asks_although_it_need_not_is_refused(history: Any) -> None:
     """The run ends, the call is told as refused, and the next turn is valid."""
     replies = [made(asks()), made(said("I could not."), id="resp_2"), made(said("ok"), id="resp_3")]
-    async with scripted(*map(response, replies)) as script:
-        async with Threads(desk(shop()), backend=responses(script, history=history)) as threads:
-            thread = await threads.open("t")
-            reply = await thread.send("order bread")
-            await thread.send("thanks")
+    async with (
+        scripted(*map(response, replies)) as script,
+        Threads(desk(shop()), backend=responses(script, history=history)) as threads,
+    ):
+        thread = await threads.open("t")
+        reply = await thread.send("order bread")
+        await thread.send("thanks")
 
     answer = {
         "type": "mcp_approval_response",
@@ -302,12 +304,14 @@ async def test_a_server_that_asks_although_it_need_not_is_refused(history: Any) 
 async def test_a_server_that_asks_for_ever_ends_the_run() -> None:
     """After a few rounds the turn is incomplete, and says why; nothing is wedged."""
     replies = [response(made(asks(id=f"mcpr_{index}"), id=f"resp_{index}")) for index in range(ROUNDS)]
-    async with scripted(*replies, response(made(said("ok")))) as script:
-        async with Threads(desk(shop(approval=yes)), backend=responses(script)) as threads:
-            thread = await threads.open("t")
-            with pytest.raises(RunFailed, match=f"an MCP server asked for approval {ROUNDS} times") as failed:
-                await thread.send("order bread")
-            reply = await thread.send("hello")
+    async with (
+        scripted(*replies, response(made(said("ok")))) as script,
+        Threads(desk(shop(approval=yes)), backend=responses(script)) as threads,
+    ):
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed, match=f"an MCP server asked for approval {ROUNDS} times") as failed:
+            await thread.send("order bread")
+        reply = await thread.send("hello")
 
     assert "incomplete" == failed.value.status
     assert "ok" == reply.text
@@ -318,10 +322,12 @@ async def test_approval_that_is_asked_beside_a_call_is_given_with_its_output(his
     """The calls of ours come first; where the server keeps the response, the answer goes along with their outputs."""
     look = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{}"}
     replies = [made(asks(), look), made(said("done"), id="resp_2")]
-    async with scripted(*map(response, replies)) as script:
-        async with Threads(desk(shop(approval=yes)), backend=responses(script, history=history)) as threads:
-            thread = await threads.open("t")
-            reply = await thread.send("order bread")
+    async with (
+        scripted(*map(response, replies)) as script,
+        Threads(desk(shop(approval=yes)), backend=responses(script, history=history)) as threads,
+    ):
+        thread = await threads.open("t")
+        reply = await thread.send("order bread")
 
     sent = [item.get("type", "message") for item in script.bodies[1]["input"]]
     expected = {
@@ -340,10 +346,12 @@ async def test_what_was_said_before_an_approval_is_part_of_the_reply() -> None:
     usage = {"input_tokens": 5, "output_tokens": 1}
     replies = [made(said("Wait."), asks()) | {"usage": usage}, made(end, id="resp_2") | {"usage": usage}]
     store = MemoryStore()
-    async with scripted(*map(response, replies)) as script:
-        async with Threads(desk(shop(approval=yes)), backend=responses(script), store=store) as threads:
-            thread = await threads.open("t")
-            events = [event async for event in thread.stream("order bread")]
+    async with (
+        scripted(*map(response, replies)) as script,
+        Threads(desk(shop(approval=yes)), backend=responses(script), store=store) as threads,
+    ):
+        thread = await threads.open("t")
+        events = [event async for event in thread.stream("order bread")]
 
     message = events[-2]
     assert isinstance(message, MessageAdded)
@@ -357,9 +365,11 @@ async def test_a_response_that_was_lost_while_it_asked_is_asked_anew() -> None:
     """The server forgot it: the whole request is made again, not half of it."""
     lost = response({"error": {"message": "Previous response with id 'resp_1' not found.", "type": "x"}}, 400)
     replies = [response(made(asks())), lost, response(made(said("done"), id="resp_2"))]
-    async with scripted(*replies) as script:
-        async with Threads(desk(shop(approval=yes)), backend=responses(script)) as threads:
-            reply = await (await threads.open("t")).send("order bread")
+    async with (
+        scripted(*replies) as script,
+        Threads(desk(shop(approval=yes)), backend=responses(script)) as threads,
+    ):
+        reply = await (await threads.open("t")).send("order bread")
 
     assert "done" == reply.text
     assert script.bodies[0]["input"] == script.bodies[2]["input"]

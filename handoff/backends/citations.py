@@ -21,8 +21,8 @@ def citations_of(annotations: object, offset: int = 0) -> list[Citation]:
     """
     found: list[Citation] = []
     for annotation in map(mapping, listed(annotations)):
-        nested = next((mapping(annotation[key]) for key in _NESTED if key in annotation), {})
-        said: Mapping[str, Any] = {**annotation, **nested}
+        nested = [mapping(annotation.get(key)) for key in _NESTED]
+        said: Mapping[str, Any] = {**annotation, **nested[0], **nested[1], **nested[2]}
         citation = Citation(
             _text(said.get("title") or said.get("filename")),
             _text(said.get("url")),

@@ -116,7 +116,7 @@ def _value(hint: Any) -> Callable[[Any], Any]:
         return lambda value: tuple(load(one) for load, one in zip(inner, value, strict=True))
     if origin in {Union, types.UnionType}:
         options = [one for one in get_args(hint) if one is not type(None)]
-        if set(options) == TAGGED:
+        if TAGGED.issuperset(options) and len(options) > 1:
             return _tagged
         inner_one = _value(options[0]) if len(options) == 1 else _same
         return lambda value: None if value is None else inner_one(value)
