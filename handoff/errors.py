@@ -284,6 +284,12 @@ class ReplyUnfit(RunFailed):
     """The answer does not fit the model that its assistant declares as `reply`; `text` is the answer.
 
     The turn ends incomplete, and the answer stays in the transcript: the next message may ask to mend it.
+
+    Attributes:
+        thread: the thread's id.
+        status: `incomplete`.
+        reason: what is wrong with it, in one sentence.
+        text: the answer.
     """
 
 
