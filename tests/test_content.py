@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import pytest
 
 import handoff.sync
 from handoff import ContentRefused, File, Flow, Image, KeyReused, MemoryStore, MessageAdded, SqlStore, Text, Threads
-from handoff.backends.base import Capability, Prompt, Request
+from handoff.backends.base import Prompt, Request
 from handoff.backends.chat import Chat
 from handoff.backends.chat_messages import messages_of
 from handoff.backends.chat_question import ChatQuestion
 from handoff.backends.embedded import Embedded
 from handoff.backends.parts import BYTES_A_TOKEN, TOKENS, assistants_content
-from handoff.backends.responses import Responses
 from handoff.backends.responses_items import items_of
 from handoff.backends.spelling import Encoder
 from handoff.content import LARGEST
@@ -26,7 +24,6 @@ from handoff.core.events import MessageAccepted
 from handoff.core.items import Spoken, UserMessage
 from handoff.core.parts import Part
 from handoff.events import as_json
-from handoff.sandbox import Sandbox, serving
 from handoff.testing import Talk
 from tests.support.models import Plays
 
@@ -36,91 +33,12 @@ LINKED = Image(url="https://example.com/menu.png")
 MENU = File(data=b"%PDF-1.7 menu", media_type="application/pdf", name="menu.pdf")
 STORED = File(file_id="file-1")
 
-#: What each backend has to carry. `reply` and the tools a server runs are tested where they are.
-REQUIRED: dict[str, set[Capability]] = {
-    "embedded": {"image_url", "image_data", "image_id", "file_url", "file_data", "file_id", "reply"},
-    "chat": {"image_url", "image_data", "file_data", "file_id", "reply"},
-    "responses": {
-        *("image_url", "image_data", "image_id", "file_url", "file_data", "file_id", "reply"),
-        *("web_search", "file_search", "code_interpreter", "mcp"),
-    },
-}
-#: Which parts each backend carries, and is sent.
-CARRIED: dict[str, list[Part]] = {
-    "embedded": [
-        Text("look"),
-        LINKED,
-        PICTURE,
-        MENU,
-        STORED,
-        File(url="https://example.com/a.pdf"),
-        Image(file_id="f"),
-    ],
-    "chat": [Text("look"), LINKED, PICTURE, MENU, STORED],
-    "responses": [
-        Text("look"),
-        LINKED,
-        PICTURE,
-        MENU,
-        STORED,
-        File(url="https://example.com/a.pdf"),
-        Image(file_id="f"),
-    ],
-}
-
-Made = Callable[[Plays], Any]
-
-
-@pytest.fixture(params=["embedded", "chat", "responses-chain", "responses-own"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Each backend."""
-    return str(request.param)
-
-
-@pytest.fixture
-def made(kind: str) -> Iterator[Made]:
-    """Makes a backend whose model is played by an object, a socket between where there is a server."""
-    with ExitStack() as stack:
-
-        def make(model: Plays) -> Any:
-            if kind == "embedded":
-                return Embedded(model)
-            url = stack.enter_context(serving(Sandbox(model)))
-            if kind == "chat":
-                return Chat("tiny", base_url=url, api_key="any")
-            return Responses("tiny", base_url=url, api_key="any", history=kind.partition("-")[2])  # type: ignore[arg-type]
-
-        yield make
-
 
 def shop() -> Flow[Any, Any]:
     """A flow with one assistant."""
     flow = Flow("shop")
     flow.assistant("clerk", instructions="Serve.")
     return flow
-
-
-async def test_the_model_is_shown_every_part_in_every_request(made: Made, kind: str) -> None:
-    """Parts come to the model as they were sent, in order, and are in the history of later requests."""
-    parts, model = CARRIED[kind.partition("-")[0]], Plays("nice", "bye")
-    async with Threads(shop(), backend=made(model)) as threads:
-        thread = await threads.open("t")
-        await thread.send(parts)
-        await thread.send("thanks")
-
-    for prompt in model.prompts:
-        said = prompt.items[0]
-        assert isinstance(said, UserMessage)
-        assert ("look", tuple(parts)) == (said.text, said.parts)
-
-
-@pytest.mark.parametrize("name", REQUIRED)
-def test_a_backend_carries_what_is_required_of_it(name: str) -> None:
-    """The capabilities of a backend are declared, and no fewer than they must be."""
-    kinds: dict[str, Any] = {"embedded": Embedded, "chat": Chat, "responses": Responses}
-    backend = Embedded(Plays()) if name == "embedded" else kinds[name]("tiny", api_key="any")
-
-    assert REQUIRED[name] == backend.carries
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,7 @@ def load_parts(data: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
     Raises:
         StoreError: if a type or a field is unknown.
     """
-    load_part = _value(Part)
-    return tuple(load_part(part) for part in data)
+    return tuple(map(_tagged, data))
 
 
 def _object(value: Any) -> dict[str, Any]:
