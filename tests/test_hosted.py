@@ -13,6 +13,7 @@ import pytest
 
 from handoff import (
     MCP,
+    Citation,
     CodeInterpreter,
     ConfigurationError,
     DefinitionError,
@@ -20,9 +21,12 @@ from handoff import (
     Flow,
     HostedCall,
     HostedToolFinished,
+    Image,
     MemoryStore,
     MessageAdded,
     RunFailed,
+    Text,
+    TextDelta,
     Threads,
     WebSearch,
 )
@@ -36,11 +40,13 @@ from handoff.backends.hosted_tools import (
     responses_tool,
 )
 from handoff.backends.responses import ROUNDS, Responses
+from handoff.cli.printing import Screen
 from handoff.events import as_json
 from handoff.history import replay
 from handoff.hosted import described, secrets_of
 from handoff.judge import assistant_id
 from handoff.sandbox import Sandbox, serving
+from handoff.testing import Talk, TalkMismatch
 from tests.support.chat_server import Script, response, scripted
 from tests.support.models import Plays
 
@@ -555,3 +561,42 @@ def test_a_tool_that_cannot_be_is_refused_where_it_is_declared(declare: Any, pro
     assert problem in str(refused.value)
     assert Path(__file__).name == Path(refused.value.file).name
     assert "hidden" not in str(refused.value)
+
+
+# -- what people see ---------------------------------------------------------------------------------------------------
+
+
+def test_people_see_what_the_server_did_and_its_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each call, the reply, and a line for each source; images and files of a message are named."""
+    screen = Screen(("clerk",))
+    picture = Image(data=b"x" * 1234, media_type="image/png")
+    screen.show(MessageAdded("t", None, None, "look", "m", (Text("look"), picture, Image(url="https://a/b.png"))))
+    screen.show(HostedToolFinished("t", 1, "clerk", "web_search", "ws_1", "completed", "", "rye", "https://a"))
+    screen.show(HostedToolFinished("t", 1, "clerk", "mcp", "mcp_1", "refused", "shop.order", "{}", "no"))
+    screen.show(MessageAdded("t", 1, "clerk", "Found.", citations=(Citation("Rye", "https://a"),)))
+    screen.show(TextDelta("t", 2, "clerk", "Again."))
+    screen.show(MessageAdded("t", 2, "clerk", "Again.", citations=(Citation("a.txt", file_id="file-1"),)))
+
+    assert [
+        "you    look",
+        "       [image: image/png, 1,234 bytes]",
+        "       [image: https://a/b.png]",
+        "       · web_search(rye)",
+        "       · shop.order({}) refused",
+        "clerk  Found.",
+        "         [Rye https://a]",
+        "clerk  Again.",
+        "         [a.txt file-1]",
+    ] == capsys.readouterr().out.splitlines()
+
+
+def test_a_talk_plays_any_flow_and_shows_parts() -> None:
+    """The test plays the model, so no backend has to carry anything; the story names images and files."""
+    flow = desk(WebSearch())
+    with Talk(flow) as talk:
+        talk.user([Text("look"), Image(url="https://a/b.png")])
+        with pytest.raises(TalkMismatch) as differs:
+            talk.calls("nothing")
+        talk.says("fine")
+
+    assert "user  look\n      [image: https://a/b.png]" in differs.value.story
