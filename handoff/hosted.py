@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal, TypeAlias, cast
 
 from handoff.core.answers import HostedKind
-from handoff.guards import name_of
+from handoff.guards import is_async, name_of
 from handoff.place import caller_place
 
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -139,6 +139,10 @@ class MCP:
         object.__setattr__(self, "headers", dict(self.headers))
         if not all(isinstance(one, str) for pair in self.headers.items() for one in pair):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise caller_place().refuse(f"{what} has headers that are no texts: give a dict of str")
+        if callable(self.approval) and is_async(self.approval):
+            raise caller_place().refuse(
+                f"{what} has an approval that waits: write `def`, it is asked on the event loop"
+            )
         if self.approval != "never" and not callable(self.approval):
             problem = (
                 f"{what} has approval={self.approval!r}: give 'never', or a function of the tool's name and arguments"

@@ -64,6 +64,11 @@ def no(tool: str, arguments: str) -> bool:
     return tool == "nothing" and arguments == ""
 
 
+async def later(tool: str, arguments: str) -> bool:
+    """Nobody waits for this."""
+    return bool(tool or arguments)
+
+
 def breaks(tool: str, arguments: str) -> bool:
     """Nobody knows."""
     raise LookupError(tool + arguments)
@@ -542,6 +547,11 @@ def test_a_backend_that_does_not_carry_them_is_refused(kind: str, tool: Any) -> 
         pytest.param(lambda: FileSearch(["a"], 51), "FileSearch(max_results=51)", id="results"),
         pytest.param(lambda: CodeInterpreter(["a"], "b"), "got container= and file_ids=", id="container"),
         pytest.param(lambda: MCP("my shop", server_url="https://a"), "MCP(server_label='my shop')", id="label"),
+        pytest.param(
+            lambda: MCP("shop", "https://a", approval=later),  # type: ignore[arg-type]
+            "MCP shop has an approval that waits: write `def`",
+            id="async-approval",
+        ),
         pytest.param(lambda: MCP("shop"), "MCP shop needs one of server_url= and connector_id=", id="no-url"),
         pytest.param(lambda: MCP("shop", "https://a", "c"), "needs one of server_url= and connector_id=", id="both"),
         pytest.param(lambda: MCP("shop", "shop.example"), "MCP shop has no http or https URL", id="url"),

@@ -158,7 +158,7 @@ def decided(
     if server is not None and server.approval != "never":
         reason = "it was not approved"
         try:
-            approved = bool(server.approval(name, arguments))
+            approved = server.approval(name, arguments) is True  # what else it returns is no yes
         except Exception:
             logger.exception("the approval of MCP server %s failed; its call is refused", label)
             reason = "whether it may be made could not be decided"
