@@ -231,7 +231,7 @@ def _items(thread: Thread, run: Run) -> tuple[Item, ...]:
             text = text_of(entry.content)
             speaker = speakers.get(entry.run_id or "", entry.metadata.get(ASSISTANT_KEY, "assistant"))
             own = entry.role == "assistant"
-            items.append(Spoken(speaker, 0, text) if own else said(entry.id, entry.role, entry.content))
+            items.append(Spoken(speaker, 0, text) if own else said(entry.id, entry.role, _content(entry)))
         elif entry.outputs:
             before = entries[place - 1] if place else None
             beside = isinstance(before, Message) and before.run_id == entry.run.id
@@ -239,6 +239,12 @@ def _items(thread: Thread, run: Run) -> tuple[Item, ...]:
             items.append(Spoken(entry.run.speaker, 0, spoken.text if isinstance(spoken, Spoken) else "", entry.calls))
             items += [Output(0, 0, call.id, call.tool, entry.outputs[call.id]) for call in entry.calls]
     return tuple(items)
+
+
+def _content(message: Message) -> list[Wire]:
+    """The parts of a message, and the files attached to it."""
+    files = [one["file_id"] for one in message.attachments if one.get("file_id")]
+    return [*message.content, *({"type": "file", "file": {"file_id": file_id}} for file_id in files)]
 
 
 def _begin_message(world: World, thread: Thread, run: Run) -> Step:

@@ -10,7 +10,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from handoff import Answer, Citation, HostedCall
+from handoff import Answer, Citation, File, HostedCall, Image, Text
+from handoff.backends.base import Prompt
+from handoff.core.items import UserMessage
 from handoff.sandbox import Sandbox
 from tests.sandbox.conformance import Conformance
 from tests.sandbox.conftest import Inside
@@ -158,11 +160,12 @@ class Says:
     """A model that gives one answer."""
 
     def __init__(self, answer: Answer) -> None:
+        self.prompts: list[Prompt] = []
         self._answer = answer
 
-    def answer(self, prompt: Any) -> Answer:
+    def answer(self, prompt: Prompt) -> Answer:
         """Give it."""
-        del prompt
+        self.prompts.append(prompt)
         return self._answer
 
 
@@ -210,6 +213,28 @@ async def test_hosted_tools_of_an_assistant_are_steps_of_its_run(inside: Inside)
         ]
     )
     assert "file-1" == messages.data[0].content[0].text.annotations[0].file_citation.file_id  # type: ignore[union-attr]
+
+
+async def test_images_and_attached_files_of_a_thread_come_to_the_model(inside: Inside) -> None:
+    """A model object sees them as parts of the message, attached files last."""
+    model = Says(Answer("Nice."))
+    parts: Any = [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
+        {"type": "image_file", "image_file": {"file_id": "file-1"}},
+    ]
+    attached: Any = [{"file_id": "file-2", "tools": [{"type": "file_search"}]}]
+    async with inside(Sandbox(model)) as client:
+        made = await client.beta.assistants.create(model="any")
+        thread = await client.beta.threads.create(
+            messages=[{"role": "user", "content": parts, "attachments": attached}]
+        )
+        await client.beta.threads.runs.create_and_poll(thread_id=thread.id, assistant_id=made.id)
+
+    (said,) = model.prompts[0].items
+    assert isinstance(said, UserMessage)
+    image = Image(url="https://example.com/a.png", detail="low")
+    assert ("look", (Text("look"), image, Image(file_id="file-1"), File(file_id="file-2"))) == (said.text, said.parts)
 
 
 @pytest.mark.parametrize(
