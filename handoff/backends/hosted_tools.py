@@ -169,7 +169,7 @@ def decided(
     return {**answer, "reason": reason}, HostedCall("mcp", _text(request.get("id")), "refused", *texts)
 
 
-def scrubbed(text: str, secrets: Sequence[str]) -> str:
+def scrubbed(text: str, secrets: Sequence[str] = ()) -> str:
     """Return a text of a server without secrets, and not too long.
 
     Args:

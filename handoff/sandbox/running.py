@@ -16,7 +16,7 @@ from handoff.sandbox.hosting import declared, forced_kind
 from handoff.sandbox.objects import Message, Run, Step, Thread, called
 from handoff.sandbox.prompting import ASSISTANT_KEY, offered, reply_of, said, text_of, tokens
 from handoff.sandbox.rules import MOVES, REFUSALS
-from handoff.sandbox.speaking import ModelFailed, Question, speak
+from handoff.sandbox.speaking import ModelFailed, Question, Refusal, speak
 from handoff.sandbox.world import Wire, World
 
 #: Why a message is incomplete, by how its run ended.
@@ -181,7 +181,7 @@ def _host(world: World, run: Run, call: HostedCall) -> None:
 def _cite(step: Step, citation: Citation) -> None:
     """Add a source to the message that is being written; a page is none that this API knows."""
     message = step.message
-    if message is None or not message.content or not citation.file_id:
+    if message is None or not message.content or not citation.file_id or "text" not in message.content[0]:
         return
     start, end = citation.start or 0, citation.end or citation.start or 0
     message.content[0]["text"]["annotations"].append(
@@ -276,14 +276,20 @@ def _begin_step(world: World, run: Run, message: Message | None) -> Step:
 def _write(run: Run, step: Step, text: str) -> None:
     message = step.message
     assert message is not None
-    before = text_of(message.content)
-    message.content = [{"type": "text", "text": {"value": before + text, "annotations": []}}]
+    refusing = isinstance(text, Refusal)
+    message.content = [_said_part(text_of(message.content) + text, refusing=refusing)]
     run.completion_tokens += tokens(text)
-    part: Wire = {"index": 0, "type": "text", "text": {"value": text, "annotations": []}}
+    part: Wire = {"index": 0, **_said_part(text, refusing=refusing)}
     run.tell(
         "thread.message.delta",
         {"id": message.id, "object": "thread.message.delta", "delta": {"content": [part]}},
     )
+
+
+def _said_part(text: str, *, refusing: bool) -> Wire:
+    if refusing:
+        return {"type": "refusal", "refusal": text}
+    return {"type": "text", "text": {"value": text, "annotations": []}}
 
 
 def _call(world: World, thread: Thread, run: Run, calls: tuple[Asked, ...]) -> None:

@@ -60,8 +60,6 @@ class Form:
     mirrors: bool = False
     #: What it carries beside text and function tools; the rest is refused before anything is kept.
     carries: frozenset[Capability] = EVERYTHING
-    #: Its protocol tells a refusal from any other text.
-    tells_refusals: bool = True
 
     def backend(self, client: Any, model: Model, *, stream: bool, clock: Clock, timeout: float) -> Backend:
         """Return a new backend of this form.
@@ -118,7 +116,6 @@ FORMS: tuple[Form, ...] = (
         asks="runs.create",
         mirrors=True,
         carries=ON_ASSISTANTS,
-        tells_refusals=False,
     ),
     Form(
         "carry",
@@ -132,7 +129,6 @@ FORMS: tuple[Form, ...] = (
         asks="runs.create",
         mirrors=True,
         carries=ON_ASSISTANTS,
-        tells_refusals=False,
     ),
 )
 
