@@ -1,4 +1,4 @@
-"""The fixtures of the contract: one server for the session, and a backdrop for each scenario on each backend."""
+"""The fixtures of the contract: one server for a module, and a backdrop for each scenario on each backend."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.contract.backdrop import Backdrop, Server
 from tests.contract.forms import Form, cases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One sandbox behind a socket; scenarios play there one after the other."""
+    """One sandbox behind a socket for a module: its loop would stand still for ever beside a test that freezes time."""
     sandbox = Sandbox(poll_milliseconds=1)
     with serving(sandbox) as url:
         yield Server(sandbox, url)
