@@ -9,12 +9,15 @@ from handoff.assistants import Assistant, Destination, Transition
 from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
 from handoff.consulting import Consultation, RoomReply
+from handoff.core.answers import Citation, HostedCall
+from handoff.core.parts import File, Image, Text
 from handoff.core.state import Ticket
 from handoff.core.usage import Usage
 from handoff.decisions import Decision
 from handoff.errors import (
     CallRefused,
     ConfigurationError,
+    ContentRefused,
     DefinitionError,
     FlowChanged,
     FlowError,
@@ -22,6 +25,7 @@ from handoff.errors import (
     InstructionsError,
     KeyReused,
     NotTaken,
+    ReplyUnfit,
     RunFailed,
     StoreBehind,
     StoreError,
@@ -34,6 +38,7 @@ from handoff.errors import (
     ToolError,
 )
 from handoff.events import (
+    HostedToolFinished,
     LimitReached,
     MessageAdded,
     RoomChanged,
@@ -47,6 +52,7 @@ from handoff.events import (
     TransitionTaken,
 )
 from handoff.flow import Flow
+from handoff.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
 from handoff.limits import Limits
 from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
 from handoff.models import Answer, Model, RuleModel, Said, ScriptedModel, call
@@ -62,25 +68,34 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "MCP",
     "Answer",
     "Assistant",
     "Backend",
     "CallRefused",
+    "Citation",
     "Clock",
+    "CodeInterpreter",
     "ConfigurationError",
     "Connection",
     "Consultation",
+    "ContentRefused",
     "Decision",
     "DefinitionError",
     "Deps",
     "Destination",
     "EditReceipt",
+    "File",
+    "FileSearch",
     "Flow",
     "FlowChanged",
     "FlowError",
     "FromMetadata",
     "Go",
     "HandoffError",
+    "HostedCall",
+    "HostedToolFinished",
+    "Image",
     "InstructionsError",
     "KeyReused",
     "LimitReached",
@@ -92,6 +107,7 @@ __all__ = [
     "NotTaken",
     "Pending",
     "Reply",
+    "ReplyUnfit",
     "RoomChanged",
     "RoomReply",
     "RuleModel",
@@ -105,6 +121,7 @@ __all__ = [
     "StoreError",
     "StoreVersion",
     "SystemClock",
+    "Text",
     "TextDelta",
     "Thread",
     "ThreadBusy",
@@ -124,6 +141,7 @@ __all__ = [
     "Transition",
     "TransitionTaken",
     "Usage",
+    "WebSearch",
     "call",
     "connect",
 ]

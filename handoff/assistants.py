@@ -15,10 +15,13 @@ from typing_extensions import TypeVar as TypeVarWithDefault
 
 from handoff.backends.base import View
 from handoff.guards import check_guard, name_of, reason_of
+from handoff.hosted import Hosted
 from handoff.metadata import Metadata
 from handoff.place import Place, Scope, as_given, caller_place, names_around, refuse_unknown
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from handoff.flow import Flow
     from handoff.instructions import Instructions
 
@@ -42,12 +45,16 @@ class Options:
         max_output_tokens: the longest answer, in tokens.
         view: what it sees of the thread, where the backend sends it: `all`, all but what others said and did (`own`),
             what has come `since_active`, or a number of turns.
+        reply: the model its answers fit; None for any text.
+        hosted: the tools that the server runs itself.
     """
 
     temperature: float | None = None
     tool_choice: str | None = None
     max_output_tokens: int | None = None
     view: View = "all"
+    reply: type[BaseModel] | None = None
+    hosted: tuple[Hosted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

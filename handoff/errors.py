@@ -10,6 +10,7 @@
     │   ├── NotTaken                no transition is taken from here (also: no such trigger)
     │   ├── ArgumentsRefused        a tool call's arguments do not fit the tool
     │   ├── MetadataRefused         values do not fit the flow's metadata
+    │   ├── ContentRefused          a part of a message cannot be sent, or not to this backend
     │   ├── ThreadBusy              ``while_running="reject"`` and the thread is busy
     │   ├── ThreadClosed            the flow reached its end; the thread takes no more messages
     │   ├── ThreadUnknown           no such thread in this store
@@ -19,6 +20,7 @@
     │   ├── ConfigurationError      an option, path or combination that cannot work
     │   └── IllegalEvent            the core was told of something that cannot have happened
     ├── RunFailed                   the backend or a limit ended the turn without a reply
+    │   └── ReplyUnfit              the answer does not fit the model its assistant declares as `reply`
     ├── ScriptMismatch              a scripted conversation did not go by its script (also an AssertionError)
     └── StoreError                  the journal could not be kept
         ├── StoreBehind             another writer appended first: load again
@@ -154,6 +156,20 @@ class MetadataRefused(CallRefused):
         self.problems = problems
 
 
+class ContentRefused(CallRefused):
+    """A part of a message cannot be sent, or not to this backend; nothing was kept.
+
+    Attributes:
+        part: ``text``, ``image``, ``file``, or ``message`` for the whole.
+        problem: what is wrong with it, and what to do.
+    """
+
+    def __init__(self, part: str, problem: str) -> None:
+        super().__init__(problem)
+        self.part = part
+        self.problem = problem
+
+
 class ThreadBusy(CallRefused):
     """A run is active or messages wait, and the sender asked to be rejected then.
 
@@ -253,13 +269,28 @@ class RunFailed(HandoffError):
         thread: the thread's id.
         status: the run status it ended with (``failed``, ``incomplete``, ``expired``, ``cancelled``).
         reason: what is known, in one sentence.
+        text: what had been said; of an incomplete answer, as far as it came.
     """
 
-    def __init__(self, thread: str, status: str, reason: str) -> None:
+    def __init__(self, thread: str, status: str, reason: str, text: str = "") -> None:
         super().__init__(f"the run on thread {thread} ended {status}: {reason}")
         self.thread = thread
         self.status = status
         self.reason = reason
+        self.text = text
+
+
+class ReplyUnfit(RunFailed):
+    """The answer does not fit the model that its assistant declares as `reply`; `text` is the answer.
+
+    The turn ends incomplete, and the answer stays in the transcript: the next message may ask to mend it.
+
+    Attributes:
+        thread: the thread's id.
+        status: `incomplete`.
+        reason: what is wrong with it, in one sentence.
+        text: the answer.
+    """
 
 
 class ScriptMismatch(HandoffError, AssertionError):

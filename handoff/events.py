@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
 from handoff.core import events as happened
+from handoff.core.answers import Citation, Extra
 from handoff.core.items import Output
-from handoff.core.state import Move, State
+from handoff.core.parts import Part, Text
+from handoff.core.state import Move, Run, State
 from handoff.core.status import Status
 from handoff.core.usage import NOTHING, Usage
 
@@ -40,6 +42,12 @@ class MessageAdded:
     text: str
     #: The user message's id; None for an assistant's.
     id: str | None = None
+    #: The user message's parts, where it is more than text.
+    parts: tuple[Part, ...] = ()
+    #: The sources of what an assistant said, where the server tells.
+    citations: tuple[Citation, ...] = ()
+    #: The model refused, and the text says so.
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,28 @@ class ToolFinished:
     run: int
     call_id: str
     tool: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostedToolFinished:
+    """A tool that the server ran itself is done; nobody has to answer it."""
+
+    type: ClassVar[str] = "hosted.finished"
+    thread: str
+    run: int
+    assistant: str
+    #: `web_search`, `file_search`, `code_interpreter` or `mcp`.
+    tool: str
+    #: The server's id of the call.
+    call_id: str
+    #: How it ended: `completed`, `failed`, `incomplete`, or `refused` for an MCP call that was not approved.
+    status: str
+    #: Of MCP: the server's label and the tool, as in `shop.order`.
+    name: str
+    #: The query, the code, or the arguments.
+    input: str
+    #: What came of it, as far as the server tells.
     output: str
 
 
@@ -160,6 +190,7 @@ ThreadEvent: TypeAlias = (
     | ToolStarted
     | ToolProgress
     | ToolFinished
+    | HostedToolFinished
     | TransitionTaken
     | RunChanged
     | LimitReached
@@ -173,7 +204,24 @@ def as_json(event: ThreadEvent) -> dict[str, Any]:
     values = {one.name: getattr(event, one.name) for one in fields(event)}
     if isinstance(event, RunChanged) and event.usage is not None:
         values["usage"] = asdict(event.usage)
-    return {"type": event.type, **{name: value for name, value in values.items() if value not in (None, "")}}
+    said = {name: _json(value) for name, value in values.items() if value not in (None, "", (), False)}
+    return {"type": event.type, **said}
+
+
+def _json(value: Any) -> Any:
+    """A value of an event as JSON; of bytes, how many there are."""
+    if isinstance(value, tuple):
+        return [_json(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Citation):
+        return {one.name: said for one in fields(value) if (said := getattr(value, one.name)) not in (None, "")}
+    if not isinstance(value, Part):
+        return value
+    kind = type(value).__name__.lower()
+    known = {one.name: getattr(value, one.name) for one in fields(value)}
+    if not isinstance(value, Text) and value.data is not None:
+        known["data"] = None
+        known["bytes"] = len(value.data)
+    return {"type": kind, **{name: one for name, one in known.items() if one not in (None, "")}}
 
 
 def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadEvent]:
@@ -186,11 +234,11 @@ def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadE
     """
     thread = after.thread
     if isinstance(event, happened.MessageAccepted):
-        yield MessageAdded(thread, None, None, event.text, event.id)
+        yield MessageAdded(thread, None, None, event.text, event.id, event.parts)
     if before.run is not None:
         run = before.run
-        if isinstance(event, happened.CallsRequested | happened.RunEnded) and event.text:
-            yield MessageAdded(thread, run.number, run.assistant, event.text)
+        if isinstance(event, happened.CallsRequested | happened.RunEnded):
+            yield from _said(thread, run, event)
         yield from _outputs(before, after)
     yield from _tickets(before, after)
     yield from _runs(before, event, after)
@@ -200,6 +248,18 @@ def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadE
         yield TransitionTaken(thread, move.source, move.dest, move.trigger)
     if isinstance(event, happened.StartRefused):
         yield LimitReached(thread, after.assistant, event.reason)
+
+
+def _said(
+    thread: str, run: Run, event: happened.CallsRequested | happened.RunEnded
+) -> Iterator[HostedToolFinished | MessageAdded]:
+    extra = event.extra or Extra()
+    for call in extra.hosted:
+        known = (call.tool, call.id, call.status, call.name, call.input, call.output)
+        yield HostedToolFinished(thread, run.number, run.assistant, *known)
+    if event.text:
+        who = (thread, run.number, run.assistant)
+        yield MessageAdded(*who, event.text, citations=extra.citations, refused=extra.refused)
 
 
 def _answered(state: State) -> dict[tuple[int, int, str], Output]:

@@ -6,7 +6,7 @@ value shared by all threads. It is the only place that decides a destination, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Never, Unpack, cast, get_args
@@ -32,16 +32,20 @@ from handoff.backends.base import NamedView, View
 from handoff.consults import check_closure, consulted_by
 from handoff.errors import InstructionsError, NotTaken
 from handoff.guards import name_of
+from handoff.hosted import Hosted, check_hosted
 from handoff.limits import Limits
 from handoff.metadata import Deps, Metadata, dump, load
 from handoff.metadata_class import check_metadata_class
 from handoff.observers import OBSERVERS
 from handoff.place import Place, Scope, as_given, caller_place, names_around, place_of, refuse_unknown
+from handoff.reply_models import check_reply
 from handoff.routes import EVERYWHERE, Routes, is_assistant, require_source
 from handoff.tool_building import build_tool, name_problem
 from handoff.tools import Tool
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from handoff.frozen import Frozen
     from handoff.instructions import Instructions
     from handoff.machine import Table
@@ -54,6 +58,18 @@ D_co = TypeVar("D_co", bound=Deps, default=Deps, covariant=True)
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes a stored thread fit: gets and returns ``{"assistant": str, "metadata": dict}``."""
+
+_ASSISTANT_OPTIONS = (
+    "instructions",
+    "model",
+    "description",
+    "temperature",
+    "tool_choice",
+    "max_output_tokens",
+    "view",
+    "reply",
+    "hosted",
+)
 
 RESERVED = frozenset({END, BACK, "state", "user", "system", "developer", "tool"})
 """Names an assistant cannot have: the special destinations, other speakers, and what the Machine keeps for itself."""
@@ -137,6 +153,8 @@ class Flow(Generic[M, D_co]):
         tool_choice: str | None = None,
         max_output_tokens: int | None = None,
         view: View = "all",
+        reply: type[BaseModel] | None = None,
+        hosted: Sequence[Hosted] = (),
         **unknown: Never,
     ) -> Assistant[M]:
         """Declare an assistant; the first one is where threads start.
@@ -147,19 +165,23 @@ class Flow(Generic[M, D_co]):
             model: the model's name at the backend; None leaves it to the backend.
             description: one sentence the other assistants are told about it.
             temperature: randomness of the model's choice of words, from 0 to 2.
-            tool_choice: ``auto``, ``none``, ``required`` or the name of one of its tools.
+            tool_choice: ``auto``, ``none``, ``required``, the name of one of its tools, or the kind of a hosted one:
+                ``web_search``, ``file_search``, ``code_interpreter``, ``mcp``.
             max_output_tokens: the longest answer, in tokens.
             view: what it sees of the thread: ``all``; ``own``, which leaves out what other assistants said and did;
                 ``since_active``, what has come since it was active before; or how many turns, each from a user's
                 message to the next. What answers it now is always seen.
+            reply: a pydantic model that its answers fit: `Reply.value` is the model's instance. An answer that does
+                not fit ends the turn with `ReplyUnfit`.
+            hosted: tools that the server runs itself: `WebSearch`, `FileSearch`, `CodeInterpreter`, `MCP`. `Threads`
+                refuses a backend that does not carry them.
             **unknown: refused.
 
         Raises:
             DefinitionError: an argument cannot work, or the flow is frozen.
         """
         place = caller_place()
-        known = ("instructions", "model", "description", "temperature", "tool_choice", "max_output_tokens", "view")
-        refuse_unknown(unknown, known, place)
+        refuse_unknown(unknown, _ASSISTANT_OPTIONS, place)
         self.require_open(place)
         if problem := name_problem(name, RESERVED):
             raise place.refuse(problem)
@@ -169,7 +191,9 @@ class Flow(Generic[M, D_co]):
             )
         _check_options(name, temperature, max_output_tokens, view, place)
         template = self._template(instructions, name, place)
-        options = Options(temperature, tool_choice, max_output_tokens, view)
+        answers = None if reply is None else check_reply(name, reply, place.refuse)
+        tools = check_hosted(name, hosted, place.refuse)
+        options = Options(temperature, tool_choice, max_output_tokens, view, answers, tools)
         assistant = Assistant(name, self, template, model, " ".join(description.split()), options, place)
         self._assistants[name] = assistant
         return assistant

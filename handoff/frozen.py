@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from handoff.assistants import END, Assistant, Denied, Transition
+from handoff.hosted import described
 from handoff.machine import Question, Table, build, fire
 from handoff.metadata import Metadata
+from handoff.reply_models import format_of
 from handoff.routes import Route, Routes, expand
 from handoff.schema import structure
 from handoff.tools import Tool
@@ -92,7 +94,8 @@ def build_frozen(
     offered = _offer(assistants, tools)
     for name, assistant in assistants.items():
         choice = assistant.options.tool_choice
-        known = ("auto", "none", "required", *offered[name])
+        hosted = dict.fromkeys(tool.kind for tool in assistant.options.hosted)
+        known = ("auto", "none", "required", *offered[name], *hosted)
         if choice is not None and choice not in known:
             raise assistant.place.refuse(f"{name} has tool_choice={choice!r}: give one of {', '.join(known)}")
     of_tools = [
@@ -121,10 +124,13 @@ def _offer(assistants: Mapping[str, Assistant[Any]], tools: Iterable[Tool]) -> d
 
 
 def _hash(
-    assistants: Iterable[str], offered: Offered, transitions: Iterable[Transition], metadata: type[Metadata]
+    assistants: Mapping[str, Assistant[Any]],
+    offered: Offered,
+    transitions: Iterable[Transition],
+    metadata: type[Metadata],
 ) -> str:
     """Hash of the structure that stored threads depend on. Texts are left out."""
-    shape = {
+    shape: dict[str, Any] = {
         "assistants": list(assistants),
         "tools": {name: {tool.name: structure(tool.schema) for tool in own.values()} for name, own in offered.items()},
         "transitions": [
@@ -132,4 +138,11 @@ def _hash(
         ],
         "metadata": structure(metadata.model_json_schema()),
     }
+    # Only where there are any, so that a flow without them keeps the version its threads carry.
+    replies = {name: one.options.reply for name, one in assistants.items() if one.options.reply is not None}
+    if replies:
+        shape["replies"] = {name: structure(format_of(reply).schema) for name, reply in replies.items()}
+    hosted = {name: [described(tool) for tool in one.options.hosted] for name, one in assistants.items()}
+    if any(hosted.values()):
+        shape["hosted"] = hosted
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]

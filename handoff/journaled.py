@@ -17,6 +17,7 @@ from handoff.core.state import Progress, State
 from handoff.core.transcript import stored_by
 from handoff.flow import Flow
 from handoff.ledger import ledger_rows, summary_of, ticket_rows
+from handoff.reply_models import format_of
 from handoff.store.base import Commit
 from handoff.turn import Advance
 
@@ -115,6 +116,8 @@ class Journaled:
             state.due,
             given,
             assistant.options.view,
+            None if assistant.options.reply is None else format_of(assistant.options.reply),
+            assistant.options.hosted,
         )
 
     def begun(self) -> list[tuple[int, int, str]]:

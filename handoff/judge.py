@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from handoff.assistants import Transition
+from handoff.assistants import Options, Transition
 from handoff.core.bounds import blocked, stimulated
 from handoff.core.state import END, JSON, Counters, Mode, Move, Phase, Speak, State, Ticket
 from handoff.core.texts import tell
 from handoff.core.tickets import late_patch
 from handoff.errors import InstructionsError, MetadataRefused
 from handoff.flow import Denied, Flow
+from handoff.hosted import described
+from handoff.reply_models import format_of
 from handoff.turn import Brief, Verdict
 
 SPEAK: dict[object, Speak] = {True: "yes", False: "no", "output": "output"}
@@ -105,8 +106,23 @@ def assistant_id(flow: Flow[Any, Any], assistant: str) -> str:
     declared = flow.assistants[assistant]
     tools = [(tool.name, tool.description, tool.schema) for tool in flow.tools_of(assistant).values()]
     template = None if declared.instructions is None else declared.instructions.text
-    made_of = json.dumps([template, declared.model, asdict(declared.options), tools], sort_keys=True)
+    made_of = json.dumps([template, declared.model, _options(declared.options), tools], sort_keys=True)
     return f"{flow.name}.{assistant}@{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
+
+
+def _options(options: Options) -> dict[str, Any]:
+    """Options as JSON, without secrets; what is not declared leaves no trace in the hash."""
+    known: dict[str, Any] = {
+        "temperature": options.temperature,
+        "tool_choice": options.tool_choice,
+        "max_output_tokens": options.max_output_tokens,
+        "view": options.view,
+    }
+    if options.reply is not None:
+        known["reply"] = format_of(options.reply).schema
+    if options.hosted:
+        known["hosted"] = [described(tool) for tool in options.hosted]
+    return known
 
 
 def unfit(flow: Flow[Any, Any], state: State, assistant: str, metadata: Mapping[str, JSON]) -> str | None:

@@ -21,6 +21,7 @@ from handoff.core.events import Event
 from handoff.core.status import Status
 from handoff.events import TextDelta
 from handoff.flow import Flow
+from handoff.reply_models import checked
 
 if TYPE_CHECKING:
     from handoff.driver import Driver
@@ -194,16 +195,25 @@ class Requests:
         match report:
             case Called():
                 batch = calls.journaled(self._flow, self._driver.journaled.state, report.calls)
-                return happened.CallsRequested(*where, report.stored, batch, report.text, report.usage, report.ref)
+                took = (report.usage, report.ref, report.extra)
+                return happened.CallsRequested(*where, report.stored, batch, report.text, *took)
             case Ended():
-                said = (report.text, report.reason, report.calls)
-                return happened.RunEnded(*where, report.status, report.stored, *said, report.usage, report.ref)
+                ended = self._checked(report)
+                said, took = (ended.text, ended.reason, ended.calls), (ended.usage, ended.ref, ended.extra)
+                return happened.RunEnded(*where, ended.status, ended.stored, *said, *took)
             case Doubted():
                 return happened.RequestDoubted(*where, report.reason)
             case Absent():
                 return happened.RequestAbsent(*where)
             case _:
                 raise TypeError(f"{type(report).__name__} does not end a request")
+
+    def _checked(self, report: Ended) -> Ended:
+        """What a backend reports, held against the model the assistant's answers are to fit."""
+        run = self._driver.journaled.state.run
+        if run is None or run.move is not None or run.stop is not None:
+            return report  # nobody is given this answer as a reply
+        return checked(self._flow.assistants[run.assistant].options.reply, report)
 
 
 def told_to_end() -> bool:

@@ -18,6 +18,7 @@ from handoff import threads as asynchronous
 from handoff.assistants import Assistant
 from handoff.backends.base import Backend
 from handoff.clock import Clock
+from handoff.content import Content
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
 from handoff.core.usage import Usage
@@ -213,15 +214,15 @@ class Thread(Generic[M]):
         """As `handoff.Thread.rooms`."""
         return tuple(Thread(self._threads, room) for room in self._threads.run(self._thread.rooms()))
 
-    def send(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Reply:
+    def send(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Reply:
         """As `handoff.Thread.send`."""
-        return self._threads.run(self._thread.send(text, while_running=while_running, key=key))
+        return self._threads.run(self._thread.send(content, while_running=while_running, key=key))
 
     def stream(
-        self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None
+        self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None
     ) -> Iterator[ThreadEvent]:
         """As `handoff.Thread.stream`."""
-        events = self._thread.stream(text, while_running=while_running, key=key)
+        events = self._thread.stream(content, while_running=while_running, key=key)
         try:
             while True:
                 try:
@@ -232,9 +233,9 @@ class Thread(Generic[M]):
             # An iteration that was left early may end anywhere, also on the loop thread or after the close.
             self._threads.run_later(events.aclose())
 
-    def post(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
+    def post(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """As `handoff.Thread.post`."""
-        return self._threads.run(self._thread.post(text, while_running=while_running, key=key))
+        return self._threads.run(self._thread.post(content, while_running=while_running, key=key))
 
     def cancel(self) -> None:
         """As `handoff.Thread.cancel`."""

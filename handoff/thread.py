@@ -17,6 +17,7 @@ from typing_extensions import TypeVar
 from handoff import calls
 from handoff.assistants import Assistant
 from handoff.bodies import FOLLOW
+from handoff.content import Content, message_row
 from handoff.core import receive
 from handoff.core.codec import load
 from handoff.core.events import EditDenied, Edited, Event
@@ -27,6 +28,7 @@ from handoff.decisions import Decision, Verdict, decide
 from handoff.driver import Driver
 from handoff.errors import ConfigurationError, HandoffError, TicketClosed
 from handoff.events import ThreadEvent
+from handoff.flow import Flow
 from handoff.metadata import Metadata
 from handoff.replies import Collector, Reply
 from handoff.side_rooms import room_place
@@ -114,11 +116,11 @@ class Thread(Generic[M]):
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
-    async def send(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Reply:
+    async def send(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Reply:
         """Send a message and return the reply.
 
         Args:
-            text: what the user says.
+            content: what the user says: a text, or a list of `Text`, `Image` and `File`.
             while_running: what to do if a run is active: wait for its end (`queue`), join it at its next batch boundary
                 (`steer`), stop it (`interrupt`), or refuse (`reject`).
             key: idempotency key: the same key returns the same reply, without saying anything twice.
@@ -128,20 +130,21 @@ class Thread(Generic[M]):
             ThreadBusy: if it is to be rejected while the thread is busy.
             ThreadClosed: if the flow reached its end.
             KeyReused: if the key was used with other content.
+            ContentRefused: if a part of it cannot be sent, or not to this backend.
         """
         with self._listening(key) as sender:
-            await self._hand_in(sender, text, while_running)
+            await self._hand_in(sender, content, while_running)
             return await self._follow(sender.answer)
 
     async def stream(
-        self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None
+        self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None
     ) -> AsyncGenerator[ThreadEvent, None]:
         """Send a message and yield what happens on the thread until it is answered.
 
         Leaving the iteration early does not stop the run; `cancel` does.
 
         Args:
-            text: as for `send`.
+            content: as for `send`.
             while_running: as for `send`.
             key: as for `send`.
 
@@ -153,7 +156,7 @@ class Thread(Generic[M]):
         """
         queue: asyncio.Queue[ThreadEvent | None] = asyncio.Queue()
         with self._threads.listeners.watching(self.id, queue.put_nowait), self._listening(key) as sender:
-            await self._hand_in(sender, text, while_running)
+            await self._hand_in(sender, content, while_running)
             following = asyncio.create_task(self._follow(sender.answer))
             following.add_done_callback(lambda _: queue.put_nowait(None))
             try:
@@ -164,38 +167,38 @@ class Thread(Generic[M]):
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
 
-    async def post(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
+    async def post(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """Send a message and return as soon as it is committed; the arguments and errors are those of `send`."""
-        receipt = await self._post_message(text, while_running, key or self._threads.clock.new_id())
+        receipt = await self._post_message(content, while_running, key or self._threads.clock.new_id())
         await self.wake()
         return receipt
 
-    async def _post_message(self, text: str, while_running: WhileRunning, key: str) -> Receipt:
+    async def _post_message(self, content: Content, while_running: WhileRunning, key: str) -> Receipt:
         if while_running not in {"queue", "steer", "interrupt", "reject"}:
             raise ConfigurationError(f"while_running={while_running!r}: use queue, steer, interrupt or reject")
-        data = {"id": key, "text": _clean(text), "policy": while_running}
+        data = message_row(key, content, while_running, self._threads.backend)
         return await self._post("message", data, key=f"user:{key}", reject=while_running == "reject")
 
     @contextlib.contextmanager
     def _listening(self, key: str | None) -> Generator[_Sender]:
         """Listen for the answer to a message that is about to be sent."""
-        sender = _Sender(self._threads.clock.new_id() if key is None else key)
+        sender = _Sender(self._threads.clock.new_id() if key is None else key, self._threads.flow)
         with (
             self._threads.listeners.observing(self.id, sender.observe),
             self._threads.listeners.awaiting(self.id, sender.answer),
         ):
             yield sender
 
-    async def _hand_in(self, sender: _Sender, text: str, while_running: WhileRunning) -> None:
+    async def _hand_in(self, sender: _Sender, content: Content, while_running: WhileRunning) -> None:
         driver = await self._caught_up()
-        receipt = await self._post_message(text, while_running, sender.collector.message)
+        receipt = await self._post_message(content, while_running, sender.collector.message)
         if receipt.repeated:
             sender.collector = await self._replayed(driver, sender.collector.message)
             sender.settle()
 
     async def _replayed(self, driver: Driver, message: str) -> Collector:
         """Return a collector that has seen all the driver has: the message is older than this sender."""
-        collector = Collector(message)
+        collector = Collector(message, self._threads.flow)
         state: State | None = None
         seq = 0
         while seq < driver.journaled.seq:
@@ -377,8 +380,8 @@ class Thread(Generic[M]):
 class _Sender:
     """Whoever waits for the answer to one message."""
 
-    def __init__(self, message: str) -> None:
-        self.collector = Collector(message)
+    def __init__(self, message: str, flow: Flow[Any, Any]) -> None:
+        self.collector = Collector(message, flow)
         self.answer: asyncio.Future[Reply | HandoffError] = asyncio.get_running_loop().create_future()
 
     def observe(self, before: State, event: Event, after: State) -> None:
@@ -388,8 +391,3 @@ class _Sender:
     def settle(self) -> None:
         if self.collector.answer is not None and not self.answer.done():
             self.answer.set_result(self.collector.answer)
-
-
-def _clean(text: str) -> str:
-    """Return the text as UTF-8 can hold it: a lone surrogate becomes the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

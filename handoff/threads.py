@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from typing_extensions import TypeVar
 
 from handoff.backends.base import Backend
+from handoff.capabilities import require_carried
 from handoff.clock import Clock, SystemClock
 from handoff.core import receive
 from handoff.core.codec import dump
@@ -69,7 +70,8 @@ class Threads(Generic[M]):
 
     Raises:
         DefinitionError: if the flow cannot work, or its deps are missing.
-        ConfigurationError: if no backend is given and the flow has no offline rules.
+        ConfigurationError: if no backend is given and the flow has no offline rules, or the backend does not carry what
+            an assistant declares.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Threads(Generic[M]):
         self.flow = flow
         self.deps = deps
         self.backend: Backend = _offline(flow) if backend is None else backend
+        require_carried(flow, self.backend)
         self.clock: Clock = SystemClock() if clock is None else clock
         self._host = _host
         if _host is None:

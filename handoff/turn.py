@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from handoff.core import receive
 from handoff.core.bounds import start_refusal
+from handoff.core.codec import load_parts
 from handoff.core.events import (
     CallStarted,
     Drained,
@@ -219,7 +220,7 @@ def _steer(log: _Log, waiting: Sequence[InboxRow], at: float) -> None:
     messages = [row for row in waiting if row.kind == "message"]
     steers = [index for index, row in enumerate(messages) if row.data["policy"] == "steer"]
     for row in messages[: steers[-1] + 1 if steers else 0]:
-        log.consume(row, MessageAccepted(at, row.data["id"], row.data["text"]), at)
+        log.consume(row, _accepted(row, at), at)
 
 
 def _drain(log: _Log, waiting: Sequence[InboxRow], judge: Judge, at: float) -> None:
@@ -274,7 +275,7 @@ def _event_of(state: State, row: InboxRow, judge: Judge, at: float) -> Event | N
     """Return what a row comes to, judged by the thread as the row before it left it; None for an old timer."""
     data = row.data
     if row.kind == "message":
-        return MessageRefused(at, data["id"]) if state.closed else MessageAccepted(at, data["id"], data["text"])
+        return MessageRefused(at, data["id"]) if state.closed else _accepted(row, at)
     if row.kind == "resolved":
         return _resolution(state, data, judge, at)
     if row.kind == "edit":
@@ -284,6 +285,10 @@ def _event_of(state: State, row: InboxRow, judge: Judge, at: float) -> Event | N
         verdict = judge.silence(state)
         return TimerPassed(at, verdict) if isinstance(verdict, str) else Moved(at, verdict)
     return None
+
+
+def _accepted(row: InboxRow, at: float) -> MessageAccepted:
+    return MessageAccepted(at, row.data["id"], row.data["text"], load_parts(row.data.get("parts", ())))
 
 
 def _resolution(state: State, data: Mapping[str, Any], judge: Judge, at: float) -> Resolved:

@@ -15,10 +15,10 @@ from handoff.backends.assistants_api import Failed
 from handoff.backends.assistants_messages import fitting, messages_of, mirrored, run_fields, run_metadata, seed_of
 from handoff.backends.assistants_run import Leg, reason_of, said_in, usage_of, waiting
 from handoff.backends.base import OfferedTool, Prompt, Request
-from handoff.core.events import Usage
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Mode
 from handoff.core.status import Status
+from handoff.core.usage import Usage
 from handoff.sandbox.world import World as Sandboxed
 from tests.support.assistants_servers import KINDS, Servers, servers_of
 from tests.support.forms import World

@@ -21,6 +21,7 @@ from handoff.backends.responses_answer import ResponsesAnswer
 from handoff.backends.server import NOT_OURS
 from handoff.backends.wire import RETRIES, Refused, Unreadable, failure_of
 from handoff.clock import SystemClock
+from handoff.core.answers import Extra
 from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
 from handoff.core.state import Mode
 from handoff.core.status import Status
@@ -196,7 +197,17 @@ async def test_a_refusal_is_a_reply_that_says_so() -> None:
     found, _ = await reports(events(chunk(refusal="I can"), chunk(refusal="not"), chunk("stop")))
 
     assert [Delta("I can"), Delta("not")] == found[:2]
-    assert Ended(Status.COMPLETED, "I cannot", "the model refused", 1, usage=Usage(model_calls=1)) == found[2]
+    assert (
+        Ended(
+            Status.COMPLETED,
+            "I cannot",
+            "the model refused",
+            1,
+            usage=Usage(model_calls=1),
+            extra=Extra(refused=True),
+        )
+        == found[2]
+    )
 
 
 async def test_text_in_parts_is_joined() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from handoff.backends.base import Called, Delta, Ended, OfferedTool, Prompt, Report, Request
 from handoff.backends.responses import Responses
+from handoff.core.answers import Extra
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.status import Status
 from handoff.core.usage import Usage
@@ -123,7 +124,7 @@ async def test_a_refusal_is_a_reply_that_says_so() -> None:
 
     assert [
         Delta("I cannot"),
-        Ended(Status.COMPLETED, "I cannot", "the model refused", 1, usage=ONE, ref=REF),
+        Ended(Status.COMPLETED, "I cannot", "the model refused", 1, usage=ONE, ref=REF, extra=Extra(refused=True)),
     ] == found[0]
 
 

@@ -23,6 +23,7 @@ from handoff.backends.assistants_messages import (
     messages_of,
     mirrored,
     outputs_of,
+    readers_of,
     run_fields,
     run_key,
     run_metadata,
@@ -32,7 +33,7 @@ from handoff.backends.assistants_messages import (
 )
 from handoff.backends.assistants_registry import Registry
 from handoff.backends.assistants_run import Leg, active, has_key, passing, reason_of
-from handoff.backends.base import Absent, Accepted, Ended, Known, Report, Request
+from handoff.backends.base import Absent, Accepted, Capability, Ended, Known, Report, Request
 from handoff.backends.connection import Connection
 from handoff.backends.wire import RETRIES, Failure, Repeats, listed, mapping
 from handoff.clock import Clock, SystemClock
@@ -59,9 +60,15 @@ class Assistants:
     """Speaks to an Assistants server.
 
     Attributes:
+        carries: images by URL or id, files by id, searches in files, code, and replies; this API has no place for the
+            bytes of either, and none for the web and MCP.
         mode: how transitions end their runs; nothing is steered in, since the server takes outputs only.
         model: name of the model for assistants that declare none.
     """
+
+    carries: frozenset[Capability] = frozenset(
+        {"image_url", "image_id", "file_id", "file_search", "code_interpreter", "reply"}
+    )
 
     def __init__(
         self,
@@ -196,7 +203,9 @@ class Assistants:
                 "assistant_id": assistant,
                 **run_fields(request, self.model),
                 **self._fields,
-                "additional_messages": messages_of(request.prompt.due[stored:], request.before, fresh=fresh),
+                "additional_messages": messages_of(
+                    request.prompt.due[stored:], request.before, fresh=fresh, readers=readers_of(request)
+                ),
                 "metadata": run_metadata(request),
             }
             refusal: Failed | None = None
@@ -242,7 +251,7 @@ class Assistants:
 
     async def _new_thread(self, request: Request, repeats: Repeats) -> str:
         """Make a thread that holds what ours holds. One that is made without an answer stays empty of runs."""
-        body = {"metadata": mirrored(request), "messages": seed_of(request.prompt.transcript)}
+        body = {"metadata": mirrored(request), "messages": seed_of(request.prompt.transcript, readers_of(request))}
         while True:
             try:
                 made = await self._api.post("/threads", body, repeats.left)

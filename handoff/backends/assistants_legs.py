@@ -20,7 +20,9 @@ from handoff.backends.assistants_run import (
     CANCELLABLE,
     Leg,
     called,
+    extra_of,
     has_key,
+    hosted_in,
     reason_of,
     said_in,
     usage_of,
@@ -28,8 +30,9 @@ from handoff.backends.assistants_run import (
     written,
 )
 from handoff.backends.base import Accepted, Called, Delta, Ended, Report, Request
-from handoff.backends.wire import Failure, Repeats
+from handoff.backends.wire import REFUSED, Failure, Repeats
 from handoff.clock import Clock
+from handoff.core.answers import HostedCall
 from handoff.core.status import TERMINAL, Status
 from handoff.core.usage import Usage
 
@@ -245,17 +248,22 @@ class Legs:
             rest = text.removeprefix(leg.told)
             if rest and not request.told:
                 yield Delta(rest, anew=leg.void or (bool(leg.told) and rest == text))
+        hosted = await self._hosted(leg) if request.prompt.hosted else []
+        extra = None if request.told else extra_of(leg.messages.values(), hosted)
         if leg.waits:
             calls = waiting(run)
             ids = {call.id for call in calls}
             if not calls or "" in ids or len(ids) < len(calls):
                 await self.end(leg.thread, leg.run, request.deadline + PATIENCE)
                 raise Failed(Failure("the run waits for calls that cannot be answered"))
-            yield Called(calls, text, stored, Usage(model_calls=1))
+            yield Called(calls, text, stored, Usage(model_calls=1), extra=extra)
             return
         self.kept(request.thread).ended = request.run
         usage = usage_of(run, told_before=request.told)
-        yield Ended(Status(leg.status), text, reason_of(run, self._secrets()), stored, usage=usage)
+        reason = reason_of(run, self._secrets())
+        if extra is not None and extra.refused and leg.status == Status.COMPLETED:
+            reason = REFUSED
+        yield Ended(Status(leg.status), text, reason, stored, usage=usage, extra=extra)
 
     async def _next(self, leg: Leg, events: AsyncGenerator[Wire, None]) -> Wire | None:
         """The stream's next event; None at its end."""
@@ -366,7 +374,8 @@ class Legs:
         """What was said in this leg: since the calls of the one before were answered."""
         path, repeats = below("threads", leg.thread, "messages"), self._repeats(leg)
         messages = self._api.pages(path, repeats, run_id=leg.run, order="asc")
-        texts = {str(one.get("id")): said_in(one) async for one in messages if one.get("run_id") == leg.run}
+        leg.messages = {str(one.get("id")): one async for one in messages if one.get("run_id") == leg.run}
+        texts = {id_: said_in(one) for id_, one in leg.messages.items()}
         if texts and (leg.request.request > 1 or leg.request.told):
             ours: set[str] = set()
             async for step in self._api.pages(self._path(leg, "steps"), repeats, order="desc"):
@@ -375,7 +384,18 @@ class Legs:
                     break  # what was said up to here is journaled
                 ours.add(written(step))
             texts = {id_: text for id_, text in texts.items() if id_ in ours}
+            leg.messages = {id_: leg.messages[id_] for id_ in texts}
         return "\n".join(filter(None, texts.values()))
+
+    async def _hosted(self, leg: Leg) -> list[HostedCall]:
+        """What tools of the server did in this leg: since the calls of the one before were answered."""
+        found: list[HostedCall] = []
+        async for step in self._api.pages(self._path(leg, "steps"), self._repeats(leg), order="desc"):
+            calls = called(step)
+            if calls and (leg.request.told or all(calls.values())):
+                break
+            found = [*hosted_in(step), *found]
+        return found
 
     def _path(self, leg: Leg, *parts: str) -> str:
         return below("threads", leg.thread, "runs", leg.run, *parts)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from handoff.backends.base import OfferedTool, Request
-from handoff.backends.spelling import encoded, forced, parted, quoted
+from handoff.backends.hosted_tools import assistants_tool
+from handoff.backends.parts import assistants_content
+from handoff.backends.spelling import encoded, forced, parted, quoted, reply_format
 from handoff.backends.view import pieces_of, seen
 from handoff.core.items import Item, Note, Output, Spoken, UserMessage
 from handoff.core.status import Status
@@ -34,9 +36,10 @@ def unable(request: Request) -> str:
         request: a start.
     """
     prompt = request.prompt
-    if len(prompt.tools) > TOOLS:
+    tools = len(prompt.tools) + len(prompt.hosted)
+    if tools > TOOLS:
         return (
-            f"{prompt.assistant} is offered {len(prompt.tools)} tools, and a run on the Assistants API takes at most "
+            f"{prompt.assistant} is offered {tools} tools, and a run on the Assistants API takes at most "
             f"{TOOLS}: split its work between assistants, or hide tools with allow="
         )
     if prompt.view == "own":
@@ -64,28 +67,34 @@ def run_fields(request: Request, model: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "model": prompt.options.get("model") or model,
         "instructions": prompt.instructions,
-        "tools": [_tool(tool) for tool in prompt.tools],
+        "tools": [*map(_tool, prompt.tools), *map(assistants_tool, prompt.hosted)],
     }
+    if prompt.reply is not None:
+        fields["response_format"] = {"type": "json_schema", "json_schema": reply_format(prompt.reply)}
     if "temperature" in prompt.options:
         fields["temperature"] = prompt.options["temperature"]
     if "max_output_tokens" in prompt.options:
         fields["max_completion_tokens"] = prompt.options["max_output_tokens"]
     choice = forced(request)
-    if choice is not None and prompt.tools:
-        named = {"type": "function", "function": {"name": choice}}
+    if choice is not None and fields["tools"]:
+        ours = any(tool.name == choice for tool in prompt.tools)
+        named = {"type": "function", "function": {"name": choice}} if ours else {"type": choice}
         fields["tool_choice"] = choice if choice in {"none", "required"} else named
     if prompt.view != "all":
         fields["truncation_strategy"] = {"type": "last_messages", "last_messages": _shown(request)}
     return fields
 
 
-def messages_of(items: Sequence[Item], before: Status | None, *, fresh: bool = False) -> list[dict[str, Any]]:
+def messages_of(
+    items: Sequence[Item], before: Status | None, *, fresh: bool = False, readers: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return the messages by which due items reach the server.
 
     Args:
         items: what is due and not on the server yet, at a start.
         before: how the run before ended.
         fresh: the thread is new on the server: it does not hold what was cut off.
+        readers: what files are attached for: kinds of the hosted tools that read them.
     """
     found: list[dict[str, Any]] = []
     for item in items:
@@ -98,16 +107,21 @@ def messages_of(items: Sequence[Item], before: Status | None, *, fresh: bool = F
                 status = Status.CANCELLED if before in {None, Status.COMPLETED} else before
                 text = tell("missed_run", status=status, tool=item.tool, output=quoted(item.text))
                 found.append(_message("user", text, {ITEM: key_of(item)}))
+            case UserMessage() if item.parts:
+                content, attached = assistants_content(item, readers)
+                message = _message("user", content, {ITEM: key_of(item)})
+                found.append({**message, "attachments": attached} if attached else message)
             case UserMessage() | Note():
                 found.append(_message("user", item.text, {ITEM: key_of(item)}))
     return found
 
 
-def seed_of(items: Sequence[Item]) -> list[dict[str, Any]]:
+def seed_of(items: Sequence[Item], readers: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return a whole transcript as messages, for a thread that is new on the server; calls are lines of text (T2).
 
     Args:
         items: the transcript, in order.
+        readers: as for `messages_of`.
     """
     found: list[dict[str, Any]] = []
     for piece in pieces_of(items)[0]:
@@ -116,8 +130,17 @@ def seed_of(items: Sequence[Item]) -> list[dict[str, Any]]:
             text, _ = parted(piece, "")
             found += _spoken(first.assistant, text)
         else:
-            found += messages_of((first,), None)
+            found += messages_of((first,), None, readers=readers)
     return found
+
+
+def readers_of(request: Request) -> tuple[str, ...]:
+    """Return what files are attached for: the kinds of the assistant's own tools, or else a search in them.
+
+    Args:
+        request: a start.
+    """
+    return tuple(tool.kind for tool in request.prompt.hosted) or ("file_search",)
 
 
 def outputs_of(request: Request) -> list[dict[str, str]]:
@@ -222,7 +245,7 @@ def _spoken(assistant: str, text: str) -> list[dict[str, Any]]:
     return [_message("assistant", text, {"assistant": assistant})] if text else []
 
 
-def _message(role: str, text: str, metadata: dict[str, str]) -> dict[str, Any]:
+def _message(role: str, text: str | list[dict[str, Any]], metadata: dict[str, str]) -> dict[str, Any]:
     """A message; a server takes none without text."""
     given = {name: value for name, value in metadata.items() if value and len(value) <= VALUE}
     return {"role": role, "content": text or " ", "metadata": given}

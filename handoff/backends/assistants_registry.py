@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 from handoff.backends.assistants_api import AssistantsApi, Failed
 from handoff.backends.assistants_messages import fitting
 from handoff.backends.base import Request
+from handoff.backends.hosted_tools import assistants_resources, assistants_tool
 from handoff.backends.wire import Repeats, mapping
 
 #: Metadata key of an assistant: our id of it.
@@ -69,11 +71,15 @@ class Registry:
 
     async def _register(self, request: Request, ours: str, repeats: Repeats) -> None:
         """Register it; where that may have happened without an answer, it is looked for again."""
-        body = {
+        body: dict[str, Any] = {
             "name": request.prompt.assistant,
             "model": request.prompt.options.get("model") or self._model,
             "metadata": {OURS: ours},
         }
+        if hosted := request.prompt.hosted:
+            # A run overrides which tools there are, and not what they read.
+            body["tools"] = list(map(assistants_tool, hosted))
+            body["tool_resources"] = assistants_resources(hosted)
         try:
             made = await self._api.post("/assistants", body, repeats.left)
         except Failed as failed:

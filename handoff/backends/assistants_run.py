@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from handoff.backends.assistants_api import Failed, Wire
 from handoff.backends.base import Accepted, Ended, Report, Request
+from handoff.backends.citations import citations_of
+from handoff.backends.hosted_tools import scrubbed
 from handoff.backends.wire import Failure, listed, mapping, told, whole
+from handoff.core.answers import Citation, Extra, HostedCall
 from handoff.core.items import Asked
 from handoff.core.status import ACTIVE, TERMINAL, Status
 from handoff.core.usage import Usage
@@ -48,6 +52,8 @@ class Leg:
     void: bool = False
     #: The server has what the request carried.
     taken: bool = False
+    #: The messages of this leg, whole, by id.
+    messages: dict[str, Wire] = field(default_factory=dict[str, Wire])
     _texts: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -75,6 +81,7 @@ class Leg:
         self.latest, self.run = {}, ""
         self.void, self.told = self.void or bool(self.told), ""
         self._texts.clear()
+        self.messages.clear()
 
     def note(self, report: Report) -> None:
         """Take note of what is reported: whether the server has what the request carried.
@@ -123,6 +130,7 @@ class Leg:
             return said
         elif kind == "thread.message" and event.get("role", "assistant") == "assistant":
             self._texts[str(event.get("id"))] = _text(event) or self._texts.get(str(event.get("id")), "")
+            self.messages[str(event.get("id"))] = event
         elif kind is None:
             error = mapping(event.get("error") or event)
             raise Failed(Failure(told(str(error.get("message") or event), secrets), passing=True))
@@ -186,6 +194,47 @@ def said_in(message: Wire) -> str:
         message: a message of a thread.
     """
     return _text(message)
+
+
+def hosted_in(step: Wire) -> list[HostedCall]:
+    """Return what a step says of tools that the server ran itself.
+
+    Args:
+        step: a step of a run.
+    """
+    found: list[HostedCall] = []
+    for call in map(mapping, listed(mapping(step.get("step_details")).get("tool_calls"))):
+        done = mapping(call.get(str(call.get("type"))))
+        known = (str(call.get("id") or ""), str(step.get("status") or ""))
+        if call.get("type") == "code_interpreter":
+            logs = [mapping(one).get("logs") for one in listed(done.get("outputs"))]
+            output = "\n".join(log for log in logs if isinstance(log, str))
+            given = str(done.get("input") or "")
+            found.append(HostedCall("code_interpreter", *known, input=scrubbed(given), output=scrubbed(output)))
+        elif call.get("type") == "file_search":
+            names = [mapping(one).get("file_name") for one in listed(done.get("results"))]
+            found.append(HostedCall("file_search", *known, output="\n".join(n for n in names if isinstance(n, str))))
+    return found
+
+
+def extra_of(messages: Iterable[Wire], hosted: Sequence[HostedCall]) -> Extra | None:
+    """Return what an answer holds beside its text and calls; places of sources are those in the whole text.
+
+    Args:
+        messages: what was said, in order.
+        hosted: what the server's own tools did.
+    """
+    citations: list[Citation] = []
+    refused, offset = False, 0
+    for message in messages:
+        for part in map(mapping, listed(message.get("content"))):
+            text = mapping(part.get("text"))
+            citations += citations_of(text.get("annotations"), offset)
+            refused = refused or bool(part.get("refusal"))
+            offset += len(str(text.get("value") or part.get("refusal") or ""))
+        offset += bool(offset)  # the line between two messages
+    extra = Extra(tuple(hosted), tuple(citations), refused)
+    return None if extra == Extra() else extra
 
 
 def reason_of(run: Wire, secrets: list[str]) -> str:

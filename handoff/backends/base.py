@@ -1,25 +1,45 @@
 """The backend contract: one request at a time, told as a stream of reports.
 
 The shell asks for a request (send, watch, read back) and gets reports until one of them ends it; closing the stream
-closes the request. A backend decides nothing about threads: what it can do is declared in its `Mode`, what happened
-it reports, and it never raises for what a server may answer.
+closes the request. A backend decides nothing about threads: what it can do is declared in its `Mode` and in what it
+`carries`, what happened it reports, and it never raises for what a server may answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from handoff.core.answers import Extra
 from handoff.core.items import Asked, Item
 from handoff.core.state import JSON, Mode
 from handoff.core.status import Status
 from handoff.core.usage import Usage
 
+if TYPE_CHECKING:
+    from handoff.hosted import Hosted
+
 NamedView: TypeAlias = Literal["all", "own", "since_active"]
 View: TypeAlias = NamedView | int
 """What an assistant sees of its thread (T1): all of it; all but what the others said and did; what has come since it
 was active before; or the last n turns, each from a user's message to the next."""
+
+Capability: TypeAlias = Literal[
+    "image_url",
+    "image_data",
+    "image_id",
+    "file_url",
+    "file_data",
+    "file_id",
+    "web_search",
+    "file_search",
+    "code_interpreter",
+    "mcp",
+    "reply",
+]
+"""What some backends carry and others cannot: parts of messages by how they name their content, the tools a server
+runs itself, and replies that fit a model. What is not carried is refused before anything is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +51,18 @@ class OfferedTool:
     #: What it does, for the model.
     description: str
     #: JSON schema of its arguments.
+    schema: Mapping[str, Any]
+    #: Whether the schema is one that strict mode can express.
+    strict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFormat:
+    """What an answer without calls is to fit."""
+
+    #: What it is called.
+    name: str
+    #: JSON schema of an object.
     schema: Mapping[str, Any]
     #: Whether the schema is one that strict mode can express.
     strict: bool = True
@@ -54,6 +86,10 @@ class Prompt:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     #: What the assistant sees of `items`, where the backend sends the transcript to a server.
     view: View = "all"
+    #: What the answer is to fit; None for any text.
+    reply: ReplyFormat | None = None
+    #: The tools that the server runs itself.
+    hosted: tuple[Hosted, ...] = ()
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -138,6 +174,8 @@ class Called:
     usage: Usage | None = None
     #: As of `Accepted`.
     ref: str = ""
+    #: What else the answer holds.
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +196,8 @@ class Ended:
     usage: Usage | None = None
     #: As of `Accepted`.
     ref: str = ""
+    #: What else the last answer holds.
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +220,8 @@ class Backend(Protocol):
 
     #: What it can do.
     mode: Mode
+    #: What it carries beside text and function tools; a backend without it carries nothing else.
+    carries: frozenset[Capability]
 
     def open(self, request: Request) -> AsyncIterator[Report]:
         """Carry the request out and yield what happens, up to the report that ends it.
@@ -205,3 +247,13 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Release what is held. A second call does nothing."""
         ...
+
+
+def carried(backend: object) -> frozenset[Capability]:
+    """Return what a backend carries beside text and function tools; nothing, for one that does not say."""
+    return getattr(backend, "carries", frozenset())
+
+
+def name_of_backend(backend: object) -> str:
+    """Return what a backend is called in messages to people."""
+    return f"the {type(backend).__name__} backend"

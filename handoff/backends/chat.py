@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from handoff.backends.base import Request
+from handoff.backends.base import Capability, Request
 from handoff.backends.chat_answer import ChatAnswer
 from handoff.backends.chat_question import ChatQuestion, Spelling
 from handoff.backends.profiles import Profile, profile_named
@@ -28,6 +28,8 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
     """
 
     path: ClassVar[str] = "/chat/completions"
+    #: A file by its URL, and the tools a server runs itself, are not of this protocol.
+    carries: frozenset[Capability] = frozenset({"image_url", "image_data", "file_data", "file_id", "reply"})
 
     def __init__(
         self,
@@ -82,5 +84,6 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
             request, self._spelling, model=self.model, stream=self._stream, input_tokens=self._input_tokens
         )
 
-    def _answer(self) -> ChatAnswer:
+    def _answer(self, request: Request, earlier: ChatAnswer | None) -> ChatAnswer:
+        del request, earlier
         return ChatAnswer()

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from handoff.backends.citations import citations_of
 from handoff.backends.wire import Refused, Unreadable, listed, mapping, whole
+from handoff.core.answers import Citation, Extra
 from handoff.core.items import Asked
 from handoff.core.usage import Usage
 
@@ -45,6 +47,7 @@ class ChatAnswer:
     #: What it took.
     usage: Usage = field(default_factory=lambda: Usage(model_calls=1))
     _calls: list[_Call] = field(default_factory=list[_Call])
+    _citations: list[Citation] = field(default_factory=list[Citation])
 
     @property
     def calls(self) -> tuple[Asked, ...]:
@@ -55,6 +58,12 @@ class ChatAnswer:
     def cut(self) -> str:
         """Why the answer ended before its time; empty if it did not."""
         return CUT.get(self.finish, "")
+
+    @property
+    def extra(self) -> Extra | None:
+        """What it holds beside text and calls: its sources, and whether it is a refusal."""
+        extra = Extra(citations=tuple(self._citations), refused=self.refused)
+        return None if extra == Extra() else extra
 
     def take(self, data: object) -> str:
         """Add one event of a stream and return what it says.
@@ -112,6 +121,7 @@ class ChatAnswer:
         refusal = _text(message.get("refusal"))
         self.refused = self.refused or bool(refusal)
         self.text += said + refusal
+        self._citations += citations_of(message.get("annotations"))
         for call in map(mapping, listed(message.get("tool_calls"))):
             self._take_call(call)
         return said + refusal

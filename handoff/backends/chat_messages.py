@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from handoff.backends.parts import chat_content
 from handoff.backends.spelling import arguments_of, name_of, parted, returned
 from handoff.backends.view import Piece
-from handoff.core.items import Asked, Output, Spoken
+from handoff.core.items import Asked, Output, Spoken, UserMessage
 
 
 def messages_of(piece: Piece, assistant: str, *, named: bool = True) -> list[dict[str, Any]]:
@@ -24,6 +25,8 @@ def messages_of(piece: Piece, assistant: str, *, named: bool = True) -> list[dic
     first = piece[0]
     if isinstance(first, Output):
         return [{"role": "user", "content": returned(first)}]
+    if isinstance(first, UserMessage):
+        return [{"role": "user", "content": chat_content(first)}]
     if not isinstance(first, Spoken):
         # Notes speak as the user does: many servers take instructions at the very beginning only.
         return [{"role": "user", "content": first.text}]

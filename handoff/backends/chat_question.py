@@ -9,7 +9,7 @@ from typing import Any
 from handoff.backends.base import OfferedTool, Request
 from handoff.backends.chat_messages import messages_of
 from handoff.backends.profiles import Profile, adapted
-from handoff.backends.spelling import Encoder, encoded, forced
+from handoff.backends.spelling import Encoder, encoded, forced, reply_format
 from handoff.backends.view import BYTES_A_TOKEN, Piece, seen, shortened
 from handoff.backends.wire import Failure
 from handoff.backends.written import Written
@@ -120,7 +120,7 @@ class ChatQuestion:
         return self._pieces
 
     def _sizes(self, pieces: list[Piece]) -> list[int]:
-        return [len(self._encoder.encode(piece, self._assistant)) for piece in pieces]
+        return [self._encoder.size(piece, self._assistant) for piece in pieces]
 
     def _fit(self, budget: int) -> bool:
         before = self._cut()
@@ -139,6 +139,8 @@ def _fields(request: Request, model: str, profile: Profile, *, stream: bool) -> 
         fields["temperature"] = options["temperature"]
     if "max_output_tokens" in options:
         fields[profile.length] = options["max_output_tokens"]
+    if request.prompt.reply is not None:
+        fields["response_format"] = {"type": "json_schema", "json_schema": reply_format(request.prompt.reply)}
     if tools:
         fields["tools"] = [_tool(tool, profile) for tool in tools]
         choice = forced(request)

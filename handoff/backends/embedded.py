@@ -9,16 +9,22 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
-from handoff.backends.base import Absent, Called, Delta, Ended, Prompt, Report, Request
-from handoff.backends.wire import with_unique_ids
+from handoff.backends.base import Absent, Called, Capability, Delta, Ended, Prompt, Report, Request
+from handoff.backends.wire import REFUSED, with_unique_ids
+from handoff.core.answers import Extra
 from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from handoff.models.base import Answer, Model
 
 logger = logging.getLogger("handoff")
+
+#: A model object is shown every part of a message, and the model a reply is to fit; there is no server to run tools.
+CARRIES: Final[frozenset[Capability]] = frozenset(
+    {"image_url", "image_data", "image_id", "file_url", "file_data", "file_id", "reply"}
+)
 
 
 class Embedded:
@@ -29,6 +35,7 @@ class Embedded:
 
     Attributes:
         mode: outputs, steered messages and the next assistant go in one request.
+        carries: every part of a message, and `reply`.
         model: the model object.
     """
 
@@ -39,6 +46,7 @@ class Embedded:
             model: whatever has `answer`; its `close`, if it has one, is called with ours.
         """
         self.mode = Mode(swap=True, carry=False, steer=True)
+        self.carries = CARRIES
         self.model = model
         self._closed = False
 
@@ -52,12 +60,18 @@ class Embedded:
             yield Absent()
             return
         prompt = request.prompt
-        text, calls = "", list[Asked]()
+        text, calls, extra, incomplete = "", list[Asked](), Extra(), ""
         try:
-            async with aclosing(_answers(self.model, prompt)) as answers:
+            async with aclosing(answers_of(self.model, prompt)) as answers:
                 async for answer in answers:
                     text += answer.text
                     calls += answer.calls
+                    extra = Extra(
+                        (*extra.hosted, *answer.hosted),
+                        (*extra.citations, *answer.citations),
+                        extra.refused or answer.refused,
+                    )
+                    incomplete = incomplete or answer.incomplete
                     if answer.text:
                         yield Delta(answer.text)
         except Exception as error:
@@ -65,10 +79,14 @@ class Embedded:
             yield Ended(Status.FAILED, text=text, reason=f"{type(error).__name__}: {error}")
             return
         stored = len(prompt.due)
-        if calls:
-            yield Called(with_unique_ids(calls, prompt.items), text, stored)
+        beside = None if extra == Extra() else extra
+        if incomplete:
+            yield Ended(Status.INCOMPLETE, text, incomplete, stored, extra=beside)
+        elif calls:
+            yield Called(with_unique_ids(calls, prompt.items), text, stored, extra=beside)
         else:
-            yield Ended(Status.COMPLETED, text, stored=stored)
+            reason = REFUSED if extra.refused else ""
+            yield Ended(Status.COMPLETED, text, reason, stored, extra=beside)
 
     async def cancel(self, request: Request) -> None:
         """Nothing to do: closing what `open` gave ends the request.
@@ -93,8 +111,16 @@ class Embedded:
                 await closed
 
 
-async def _answers(model: Model, prompt: Prompt) -> AsyncGenerator[Answer, None]:
-    """The pieces of a model's answer, in whichever form it gives them."""
+async def answers_of(model: Model, prompt: Prompt) -> AsyncGenerator[Answer, None]:
+    """Yield the pieces of a model's answer, in whichever form it gives them.
+
+    Args:
+        model: the model object.
+        prompt: what it is shown.
+
+    Raises:
+        TypeError: it gives none.
+    """
     given = model.answer(prompt)
     if isinstance(given, AsyncIterator):
         try:

@@ -14,9 +14,10 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from handoff.backends.base import Accepted, Known, Request
+from handoff.backends.base import Accepted, Capability, Known, Request
+from handoff.backends.hosted_tools import decided
 from handoff.backends.responses_answer import ResponsesAnswer
 from handoff.backends.responses_background import Background, cancelled
 from handoff.backends.responses_conversation import cleared, made
@@ -29,6 +30,7 @@ from handoff.backends.wire import Refused, Repeats, Unreadable
 from handoff.clock import Clock
 from handoff.core.items import Asked
 from handoff.errors import ConfigurationError
+from handoff.hosted import secrets_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -42,6 +44,8 @@ KINDS: Mapping[str, Kind | None] = {"chain": "response", "conversation": "conver
 THREADS = 10_000
 #: Seconds a cancel of a response in the background may take, and how often it is tried.
 CANCELLING, TRIES = 5.0, 3
+#: How often an MCP server may ask for approval in one request of ours.
+ROUNDS = 10
 
 _Kept = dict[str, tuple[Mapping[str, Any], ...]]
 
@@ -55,6 +59,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
     """
 
     path: ClassVar[str] = "/responses"
+    #: All there is.
+    carries: frozenset[Capability] = frozenset(get_args(Capability))
 
     def __init__(
         self,
@@ -181,8 +187,28 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             question.running = known.running
         return question
 
-    def _answer(self) -> ResponsesAnswer:
-        return ResponsesAnswer()
+    def _answer(self, request: Request, earlier: ResponsesAnswer | None) -> ResponsesAnswer:
+        return ResponsesAnswer(earlier, secrets_of(request.prompt.hosted))
+
+    def _goes_on(self, request: Request, question: ResponsesQuestion, answer: ResponsesAnswer) -> bool:
+        """Answer the approval requests of MCP servers by the declared policy, so that no run ever waits for them."""
+        if not answer.approvals or answer.calls or answer.cut:
+            return False
+        if answer.rounds >= ROUNDS:
+            answer.cut = f"an MCP server asked for approval {ROUNDS} times"
+            return False
+        kept = answer.id if self._kind is not None else ""
+        question.answer(kept, answer.output, self._decided(request, answer))
+        return True
+
+    def _decided(self, request: Request, answer: ResponsesAnswer) -> list[Mapping[str, Any]]:
+        hosted = request.prompt.hosted
+        decisions = [decided(one, hosted, answer.secrets) for one in answer.approvals]
+        answer.hosted = (*answer.hosted, *(refused for _, refused in decisions if refused is not None))
+        given = [item for item, _ in decisions]
+        if answer.reasoning:
+            answer.reasoning = (*answer.reasoning, *given)
+        return given
 
     def _watches(self, question: ResponsesQuestion) -> bool:
         return bool(question.running)
@@ -190,7 +216,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
     async def _attempt(
         self, client: AsyncOpenAI, question: ResponsesQuestion, answer: ResponsesAnswer, repeats: Repeats
     ) -> AsyncGenerator[str | Known | Accepted, None]:
-        if not question.running and question.link is not None and question.link.kind == "conversation":
+        fresh = not question.running and not question.answering
+        if fresh and question.link is not None and question.link.kind == "conversation":
             ref = await self._conversed(client, question, repeats)
             if ref:
                 yield Known(ref)
@@ -284,6 +311,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         self, question: ResponsesQuestion, request: Request, answer: ResponsesAnswer, calls: tuple[Asked, ...]
     ) -> str:
         prompt = request.prompt
+        if answer.approvals:
+            return ""  # asked beside calls of ours: what waits for an answer is left behind, and asked again if need be
         if self._kind is None:
             if calls and answer.reasoning:
                 run, kept = self._reasoning.get(request.thread, (request.run, _Kept()))

@@ -148,9 +148,9 @@ class Background:
         if response.get("status") == "cancelled":
             raise Refused({"message": "the response was cancelled at the server", "type": "invalid_request_error"})
         before = self._answer.text
-        whole = self._answer.take_whole(response)
+        self._answer.take_whole(response)
         self._over = True
-        return whole.removeprefix(before)
+        return self._answer.text.removeprefix(before)
 
     async def _events(self, response: httpx2.Response) -> Events | None:
         """The events of a stream behind the first one, which is taken; None if a server answered whole instead."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from handoff.backends.parts import responses_content
 from handoff.backends.spelling import arguments_of, name_of, parted, returned
 from handoff.backends.view import Piece
-from handoff.core.items import Asked, Output, Spoken
+from handoff.core.items import Asked, Output, Spoken, UserMessage
 
 
 def items_of(piece: Piece, assistant: str) -> list[dict[str, Any]]:
@@ -22,6 +23,8 @@ def items_of(piece: Piece, assistant: str) -> list[dict[str, Any]]:
     first = piece[0]
     if isinstance(first, Output):
         return [{"role": "user", "content": returned(first)}]
+    if isinstance(first, UserMessage):
+        return [{"role": "user", "content": responses_content(first)}]
     if not isinstance(first, Spoken):
         return [{"role": "user", "content": first.text}]
     text, answered = parted(piece, assistant)

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handoff.backends.base import OfferedTool, Request
+from handoff.backends.hosted_tools import INCLUDED, responses_choice, responses_tool
 from handoff.backends.responses_items import output_of
 from handoff.backends.responses_link import Link
-from handoff.backends.spelling import Encoder, encoded, forced
+from handoff.backends.spelling import Encoder, encoded, forced, reply_format
 from handoff.backends.view import BYTES_A_TOKEN, Piece, pieces_of, seen, shortened
 from handoff.backends.wire import Failure
 from handoff.core.items import Item, Output, Spoken
@@ -54,6 +55,12 @@ class ResponsesQuestion:
         self._encoder = encoder
         self._reasoning = reasoning
         self._fields = {**_fields(request), **fields}
+        if include := [*_included(request), *fields.get("include", ())]:
+            self._fields["include"] = include
+        #: What follows all that, since the server waits for it.
+        self._more: list[bytes] = []
+        #: The response that waits for it, where the server keeps that.
+        self._asked = ""
         self._shortened = False
         self._input = b""
         self._whole = False
@@ -72,10 +79,32 @@ class ResponsesQuestion:
     def body(self) -> bytes:
         """Return the body of the request."""
         fields, link = self._fields, self.link
-        if link is not None:
-            fields = {**fields, "conversation" if link.kind == "conversation" else "previous_response_id": link.id}
+        if link is not None and link.kind == "conversation":
+            fields = {**fields, "conversation": link.id}
+        elif self._asked or link is not None:
+            fields = {**fields, "previous_response_id": self._asked or (link.id if link is not None else "")}
         spelled = self._spelled((), self._pieces) if self._whole else self._input
-        return encoded(fields)[:-1] + b',"input":[' + spelled + b"]}"
+        sent = self._more if self._asked else [spelled, *self._more]
+        return encoded(fields)[:-1] + b',"input":[' + b",".join(filter(None, sent)) + b"]}"
+
+    @property
+    def answering(self) -> bool:
+        """Whether it brings what the server has asked for, to go on with the same answer."""
+        return bool(self._more)
+
+    def answer(self, response: str, output: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]]) -> None:
+        """Go on where the server waits for answers to what it asked.
+
+        Args:
+            response: id of the response that asks; empty where the server does not keep it.
+            output: its items, which go along where the server does not keep them.
+            answers: the answers.
+        """
+        self._asked = response
+        self._more = [] if response else [*self._more, *map(encoded, output)]
+        self._more += map(encoded, answers)
+        if self._fields.get("tool_choice") != "none":
+            self._fields.pop("tool_choice", None)  # what was forced has been called
 
     def amend(self, failure: Failure) -> bool:
         """Send the whole transcript where its beginning was not there, and less of it where it was too long (T3).
@@ -85,6 +114,10 @@ class ResponsesQuestion:
         """
         if not (failure.lost or failure.too_long) or self._shortened:
             return False
+        if self._more and failure.lost:  # the server has lost what it asked: it is asked anew, as if it never had
+            self._asked, self._more = "", []
+            self._start_over()
+            return True
         built = not self._whole
         if built or self._anew is not None:
             self._start_over()
@@ -116,7 +149,7 @@ class ResponsesQuestion:
         return b",".join(filter(None, parts))
 
     def _sizes(self) -> list[int]:
-        return [len(self._encoder.encode(piece, self.request.prompt.assistant)) for piece in self._pieces]
+        return [self._encoder.size(piece, self.request.prompt.assistant) for piece in self._pieces]
 
     def _fit(self, budget: int) -> bool:
         before = len(self._pieces)
@@ -150,12 +183,27 @@ def _fields(request: Request) -> dict[str, Any]:
     for name in ("model", "temperature", "max_output_tokens"):
         if name in prompt.options:
             fields[name] = prompt.options[name]
-    if prompt.tools:
-        fields["tools"] = [_tool(tool) for tool in prompt.tools]
+    if prompt.reply is not None:
+        fields["text"] = {"format": {"type": "json_schema", **reply_format(prompt.reply)}}
+    if prompt.tools or prompt.hosted:
+        fields["tools"] = [*map(_tool, prompt.tools), *map(responses_tool, prompt.hosted)]
         choice = forced(request)
         if choice is not None:
-            fields["tool_choice"] = choice if choice in {"none", "required"} else {"type": "function", "name": choice}
+            fields["tool_choice"] = _choice(choice, request)
     return fields
+
+
+def _choice(choice: str, request: Request) -> str | dict[str, Any]:
+    if choice in {"none", "required"}:
+        return choice
+    if any(tool.name == choice for tool in request.prompt.tools):
+        return {"type": "function", "name": choice}
+    return responses_choice(choice, request.prompt.hosted)
+
+
+def _included(request: Request) -> list[str]:
+    """What has to be asked for, of what the hosted tools do."""
+    return [INCLUDED[tool.kind] for tool in request.prompt.hosted if tool.kind in INCLUDED]
 
 
 def _mirrored(request: Request) -> dict[str, str]:

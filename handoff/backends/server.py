@@ -13,15 +13,17 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from handoff.backends.base import Absent, Accepted, Called, Delta, Ended, Known, Report, Request
+from handoff.backends.base import Absent, Accepted, Called, Capability, Delta, Ended, Known, Report, Request
 from handoff.backends.credentials import checked_address, checked_key
-from handoff.backends.wire import Failure, Repeats, events_of, failure_of, with_unique_ids
+from handoff.backends.wire import REFUSED, Failure, Repeats, events_of, failure_of, with_unique_ids
 from handoff.clock import Clock, SystemClock
+from handoff.core.answers import Extra
 from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from handoff.core.usage import Usage
 from handoff.errors import ConfigurationError
+from handoff.hosted import secrets_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -63,6 +65,11 @@ class Answer(Protocol):
         ...
 
     @property
+    def extra(self) -> Extra | None:
+        """What it holds beside text and calls, if anything."""
+        ...
+
+    @property
     def calls(self) -> tuple[Asked, ...]:
         """The calls, in the model's order; an id may be missing or repeated."""
         ...
@@ -94,6 +101,8 @@ class ServerBackend(Generic[Q, A]):
 
     #: Where requests go, below the base URL.
     path: ClassVar[str]
+    #: What it carries beside text and function tools.
+    carries: frozenset[Capability]
 
     def __init__(
         self,
@@ -129,6 +138,8 @@ class ServerBackend(Generic[Q, A]):
         self._input_tokens = input_tokens
         self._timeout = timeout
         self._clock: Clock = clock or SystemClock()
+        #: What must not be told of the tools that servers run.
+        self._private: set[str] = set()
         self._closed = False
 
     async def open(self, request: Request) -> AsyncGenerator[Report, None]:
@@ -143,9 +154,11 @@ class ServerBackend(Generic[Q, A]):
             return
         client = self._connected()
         repeats = Repeats(self._clock, request.deadline)
+        self._private |= set(secrets_of(request.prompt.hosted))
+        earlier: A | None = None
         told, due = False, len(request.prompt.due)
         while True:
-            void, told, answer = told, False, self._answer()
+            void, told, answer = told, False, self._answer(request, earlier)
             try:
                 async with aclosing(self._attempt(client, question, answer, repeats)) as said:
                     async for one in said:
@@ -155,13 +168,17 @@ class ServerBackend(Generic[Q, A]):
                         elif isinstance(one, Known):
                             yield one
                         elif one:
-                            yield Delta(one, anew=void)
+                            again = earlier.text if void and earlier is not None else ""
+                            yield Delta(again + one, anew=void)
                             void, told = False, True
             except Exception as error:
                 failure = self._failure(client, error)
                 if failure is None:
                     raise
             else:
+                if self._goes_on(request, question, answer):
+                    earlier, told = answer, False
+                    continue
                 yield self._report(question, request, answer, due)
                 return
             told = told or void
@@ -190,8 +207,25 @@ class ServerBackend(Generic[Q, A]):
     def _question(self, request: Request) -> Q:
         raise NotImplementedError
 
-    def _answer(self) -> A:
+    def _answer(self, request: Request, earlier: A | None) -> A:
+        """An answer that is to come, behind what an earlier one of the same request said.
+
+        Args:
+            request: what is asked for.
+            earlier: the answer after which the server wanted more before it goes on.
+        """
         raise NotImplementedError
+
+    def _goes_on(self, request: Request, question: Q, answer: A) -> bool:
+        """Whether the server waits for more before it goes on, and `question` brings it now; never, by default.
+
+        Args:
+            request: what was asked for.
+            question: what was sent; what is to be sent next.
+            answer: what came; it is whole.
+        """
+        del request, question, answer
+        return False
 
     def _watches(self, question: Q) -> bool:
         """Whether the server still makes what was asked for before; where it keeps no run it never does.
@@ -232,13 +266,13 @@ class ServerBackend(Generic[Q, A]):
     def _report(self, question: Q, request: Request, answer: A, stored: int) -> Report:
         prompt = request.prompt
         if answer.cut:  # the transcript is ours: calls of half an answer never happened (C2)
-            return Ended(Status.INCOMPLETE, answer.text, answer.cut, stored, usage=answer.usage)
+            return Ended(Status.INCOMPLETE, answer.text, answer.cut, stored, usage=answer.usage, extra=answer.extra)
         calls = with_unique_ids(answer.calls, prompt.items)
         ref = self._answered(question, request, answer, calls)
         if calls:
-            return Called(calls, answer.text, stored, answer.usage, ref)
-        reason = "the model refused" if answer.refused else ""
-        return Ended(Status.COMPLETED, answer.text, reason, stored, usage=answer.usage, ref=ref)
+            return Called(calls, answer.text, stored, answer.usage, ref, answer.extra)
+        reason = REFUSED if answer.refused else ""
+        return Ended(Status.COMPLETED, answer.text, reason, stored, usage=answer.usage, ref=ref, extra=answer.extra)
 
     # -- the client ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +291,8 @@ class ServerBackend(Generic[Q, A]):
         return {"max_retries": 0, "timeout": max(0.001, min(self._timeout, left))}
 
     def _secrets(self, client: AsyncOpenAI) -> list[str]:
-        return [key for key in {self._key, client.api_key} if key and key != "none"]
+        keys = [key for key in {self._key, client.api_key} if key and key != "none"]
+        return [*keys, *sorted(self._private, key=len, reverse=True)]
 
     async def _ask(self, client: AsyncOpenAI, body: bytes, left: float, answer: A) -> AsyncGenerator[str, None]:
         """Make the request once; yield what is said while `answer` takes it all in."""

@@ -11,12 +11,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from handoff.backends.base import Request
+from handoff.backends.base import ReplyFormat, Request
+from handoff.backends.parts import weight
 from handoff.backends.view import Piece
 from handoff.core.items import Asked, Output, Spoken
 
 #: How many encoded pieces are kept, of all threads together; then all are let go.
 KEPT = 20_000
+#: How many bytes they may have together.
+KEPT_BYTES = 64 * 2**20
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME = 64
@@ -44,6 +47,7 @@ class Encoder:
     def __init__(self, spell: Spell) -> None:
         self._spell = spell
         self._kept: dict[tuple[int, bool], tuple[Piece, bytes]] = {}
+        self._bytes = 0
 
     def encode(self, piece: Piece, assistant: str) -> bytes:
         """Return a piece as it goes out, with commas between its parts; empty if there is nothing to say.
@@ -58,11 +62,22 @@ class Encoder:
         kept = self._kept.get(key)
         if kept is not None and kept[0] == piece:
             return kept[1]
-        if len(self._kept) >= KEPT:
-            self._kept.clear()
         spelled = b",".join(map(encoded, self._spell(piece, assistant)))
+        if len(self._kept) >= KEPT or self._bytes + len(spelled) > KEPT_BYTES:
+            self._kept.clear()
+            self._bytes = 0
         self._kept[key] = (piece, spelled)
+        self._bytes += len(spelled)
         return spelled
+
+    def size(self, piece: Piece, assistant: str) -> int:
+        """Return what a piece counts in a token budget, in bytes: as it goes out, but for images and files.
+
+        Args:
+            piece: the piece.
+            assistant: name of the assistant that is to read it.
+        """
+        return len(self.encode(piece, assistant)) + weight(piece)
 
 
 def parted(piece: Piece, assistant: str) -> tuple[str, list[tuple[Asked, Output]]]:
@@ -92,7 +107,7 @@ def returned(output: Output) -> str:
 
 
 def forced(request: Request) -> str | None:
-    """Return the tool choice of a request: `none`, `required`, a tool's name, or None to leave it to the server.
+    """Return the tool choice of a request: `none`, `required`, a tool's name or kind, or None to leave it open.
 
     A call is forced in the first request of a run, else the run would never come to its reply.
 
@@ -102,8 +117,17 @@ def forced(request: Request) -> str | None:
     choice: str | None = request.prompt.options.get("tool_choice")
     if choice == "none":
         return choice
-    names = {tool.name for tool in request.prompt.tools}
+    names = {tool.name for tool in request.prompt.tools} | {tool.kind for tool in request.prompt.hosted}
     return choice if request.request == 1 and (choice == "required" or choice in names) else None
+
+
+def reply_format(reply: ReplyFormat) -> dict[str, Any]:
+    """Return what a server is told of the model an answer is to fit.
+
+    Args:
+        reply: the model.
+    """
+    return {"name": reply.name, "schema": reply.schema, "strict": reply.strict}
 
 
 def name_of(call: Asked) -> str:

@@ -36,6 +36,10 @@ LONGEST_WAIT = 8.0
 DRAIN = 0.5
 #: The longest text of a server that is passed on.
 TOLD = 500
+#: What is known of a run that ended in a refusal.
+REFUSED = "the model refused"
+#: The longest text of what a hosted tool was given or did, in characters.
+LONGEST = 20_000
 
 _PASSING = frozenset({408, 409, 429})
 _FIRST_SERVER_ERROR = 500

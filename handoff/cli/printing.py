@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from handoff import (
+    HostedToolFinished,
     LimitReached,
     MessageAdded,
     RoomChanged,
@@ -26,6 +27,7 @@ from handoff import (
     TransitionTaken,
     Usage,
 )
+from handoff.content import shown
 from handoff.events import as_json
 
 if TYPE_CHECKING:
@@ -206,14 +208,16 @@ class Screen:
             self._delta(event)
             return
         if isinstance(event, MessageAdded) and self._finished(event):
+            self._sources(event)
             return
         self._fresh_line()
         match event:
             case MessageAdded(assistant=None):
                 if self._echo:
-                    self.say("you", event.text)
+                    self.say("you", shown(event.text, event.parts))
             case MessageAdded():
                 self.say(str(event.assistant), event.text)
+                self._sources(event)
             case ToolStarted():
                 self._last_call = (event.run, event.call_id)
                 self._note(f"· {event.tool}({_arguments(event.arguments)})")
@@ -222,6 +226,9 @@ class Screen:
                 self._note(f"  {event.tool}{done}: {event.text}")
             case ToolFinished():
                 self._tool_finished(event)
+            case HostedToolFinished():
+                done = "" if event.status == "completed" else f" {event.status}"
+                self._note(f"· {event.name or event.tool}({event.input}){done}")
             case TransitionTaken():
                 self.line(f"── {event.source} → {event.dest} ({event.trigger}) ──", "magenta")
             case RunChanged():
@@ -242,6 +249,11 @@ class Screen:
             self._open = ""
         self._open += event.text
         self._put(self._indented(event.text))
+
+    def _sources(self, message: MessageAdded) -> None:
+        for source in message.citations:
+            named = " ".join(one for one in (source.title, source.url or source.file_id) if one)
+            self._note(f"  [{named}]")
 
     def _finished(self, message: MessageAdded) -> bool:
         """Close the line of a reply that was written piece by piece; False if this message still has to be written."""

@@ -1,24 +1,29 @@
 """Events as JSON and back, for the journal: `{"type": "RunStarted", "at": …}`, nested values as objects.
 
 Fields at their default are left out, so a field can be added with a default and old journals still load. An event
-type or a field that this version does not know is refused: a journal is never read with a guess.
+type or a field that this version does not know is refused: a journal is never read with a guess. Where a value may be
+of several classes it carries its class's name as `type`; bytes are written in base 64.
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from handoff.core.events import Event
+from handoff.core.parts import Part
 from handoff.errors import StoreError
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 TYPES: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
+#: The classes of values that are told apart by a `type` of their own.
+TAGGED: frozenset[type] = frozenset(get_args(Part))
 
 
 def dump(event: Event) -> dict[str, Any]:
@@ -41,6 +46,23 @@ def load(data: Mapping[str, Any]) -> Event:
     return cast("Event", _loader(kind)({name: value for name, value in data.items() if name != "type"}))
 
 
+def dump_parts(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Return the parts of a message as JSON."""
+    return [_plain(part) for part in parts]
+
+
+def load_parts(data: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
+    """Return the parts of that JSON.
+
+    Args:
+        data: what `dump_parts` returned.
+
+    Raises:
+        StoreError: if a type or a field is unknown.
+    """
+    return tuple(map(_tagged, data))
+
+
 def _object(value: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, default in _defaults(value.__class__):
@@ -57,6 +79,10 @@ def _plain(value: Any) -> Any:
         return value.value
     if value.__class__ is tuple:
         return [_plain(one) for one in value]
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if value.__class__ in TAGGED:
+        return {"type": value.__class__.__name__, **_object(value)}
     if is_dataclass(value):
         return _object(value)
     return value
@@ -93,13 +119,24 @@ def _value(hint: Any) -> Callable[[Any], Any]:
         return lambda value: tuple(load(one) for load, one in zip(inner, value, strict=True))
     if origin in {Union, types.UnionType}:
         options = [one for one in get_args(hint) if one is not type(None)]
+        if TAGGED.issuperset(options) and len(options) > 1:
+            return _tagged
         inner_one = _value(options[0]) if len(options) == 1 else _same
         return lambda value: None if value is None else inner_one(value)
     if origin is Literal or not isinstance(hint, type):
         return _same
     if is_dataclass(hint):
         return _loader(hint)
+    if hint is bytes:
+        return b64decode
     return hint if issubclass(hint, Enum) else _same
+
+
+def _tagged(value: Any) -> Any:
+    kind = next((one for one in TAGGED if one.__name__ == value.get("type")), None)
+    if kind is None:
+        raise StoreError(f"the journal holds a value of the unknown type {value.get('type')!r}; use the newer version")
+    return _loader(kind)({name: one for name, one in value.items() if name != "type"})
 
 
 def _same(value: Any) -> Any:

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from handoff.core.answers import Extra
 from handoff.core.items import Asked
+from handoff.core.parts import Part
 from handoff.core.state import JSON, Call, Mode, Move, StopCause
 from handoff.core.status import Status
 from handoff.core.usage import Usage
@@ -76,8 +78,10 @@ class MessageAccepted:
     at: float
     #: Id of the message.
     id: str
-    #: What the user said.
+    #: What the user said; of a message with parts, its texts.
     text: str
+    #: All of it, in order, where it is more than text; else empty.
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +307,8 @@ class CallsRequested:
     usage: Usage | None = None
     #: What the server calls what it has of the thread now; empty: as before.
     ref: str = ""
+    #: What else the answer holds.
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +332,8 @@ class RunEnded:
     usage: Usage | None = None
     #: What the server calls what it has of the thread now; empty: as before.
     ref: str = ""
+    #: What else its last answer holds.
+    extra: Extra | None = None
 
 
 # -- the calls ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from handoff.core.parts import Part
+
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
@@ -16,8 +18,10 @@ class UserMessage:
 
     #: Id of the message, unique in its thread.
     id: str
-    #: What the user said.
+    #: What the user said; of a message with parts, its texts.
     text: str
+    #: All of it, in order, where it is more than text; else empty.
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

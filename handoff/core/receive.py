@@ -160,7 +160,7 @@ def _message(state: State, event: happened.MessageAccepted) -> State:
         state = replace(state, phase=Phase.OPEN, wants=True)
     return replace(
         state,
-        due=(*state.due, UserMessage(event.id, event.text)),
+        due=(*state.due, UserMessage(event.id, event.text, event.parts)),
         unanswered=(*state.unanswered, event.id),
         counters=Counters(),
         stimuli=state.stimuli + 1,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from handoff.backends.base import Prompt
+from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked
 
 
@@ -22,6 +23,14 @@ class Answer:
     text: str = ""
     #: The tools it asks for, in order. A call whose id is empty or given twice gets one.
     calls: tuple[Asked, ...] = ()
+    #: What tools did that its server ran itself.
+    hosted: tuple[HostedCall, ...] = ()
+    #: The sources of its text.
+    citations: tuple[Citation, ...] = ()
+    #: It refuses, and the text says so.
+    refused: bool = False
+    #: Why the text ends before its time, as `content_filter`; empty if it is whole.
+    incomplete: str = ""
 
 
 Answering: TypeAlias = Answer | Awaitable[Answer] | AsyncIterator[str | Answer]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from handoff.core.answers import Citation
 from handoff.core.items import Asked, Item, Output, Spoken
 from handoff.sandbox.calls import Call, Stream, page
-from handoff.sandbox.prompting import assistant_named, offered, pieces, said, text_of, tokens
+from handoff.sandbox.hosting import annotation_of
+from handoff.sandbox.prompting import assistant_named, offered, pieces, reply_of, said, text_of, tokens
 from handoff.sandbox.rules import Refused, refused
-from handoff.sandbox.speaking import Cut, ModelFailed, Question, speak
+from handoff.sandbox.speaking import Cut, ModelFailed, Question, Refusal, speak
 from handoff.sandbox.world import Event, Wire, World
 
 _INSTRUCTING = ("system", "developer")
@@ -130,6 +132,7 @@ def _question(call: Call) -> Question:
         forced,
         body.get("parallel_tool_calls", True) is not False,
         body.get("max_completion_tokens") or body.get("max_tokens"),
+        reply=reply_of(body.get("response_format")),
     )
 
 
@@ -145,7 +148,7 @@ def _items(messages: Sequence[Wire], assistant: str) -> list[Item]:
         elif message["role"] == "tool":
             items.append(Output(0, 0, message["tool_call_id"], called[message["tool_call_id"]], text))
         else:
-            items.append(said(str(index), message["role"], text))
+            items.append(said(str(index), message["role"], message.get("content")))
     return items
 
 
@@ -165,18 +168,24 @@ async def _chunks(call: Call, question: Question, completion: Wire) -> AsyncGene
         choices = [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish} for index in indices]
         return Event({**completion, "object": "chat.completion.chunk", "choices": choices})
 
-    text, asked, cut = "", list[Asked](), False
+    text, refusal_text, asked, sources, cut = "", "", list[Asked](), list[Wire](), ""
     yield chunk({"role": "assistant", "content": "", "refusal": None})
     try:
         await _interfere(world, call.operation)
         async with aclosing(speak(world, question)) as answer:
             async for piece in answer:
-                cut = isinstance(piece, Cut)
+                if isinstance(piece, Cut):
+                    cut = "content_filter" if piece.reason == "content_filter" else "length"
                 told = piece.call if isinstance(piece, Cut) else piece
-                if isinstance(told, str):
+                if isinstance(told, Refusal):
+                    refusal_text += told
+                    yield chunk({"refusal": told})
+                elif isinstance(told, str):
                     text += told
                     yield chunk({"content": told})
-                elif told is not None:
+                elif isinstance(told, Citation):
+                    sources += [annotation_of(told)] if told.url else []
+                elif isinstance(told, Asked):
                     for delta in _deltas(told, len(asked)):
                         yield chunk({"tool_calls": [delta]})
                     asked.append(told)
@@ -186,10 +195,13 @@ async def _chunks(call: Call, question: Question, completion: Wire) -> AsyncGene
             raise refusal from error
         yield Event({"error": {"message": refusal.text, "type": refusal.kind, "param": None, "code": refusal.code}})
         return
-    finish = "length" if cut else "tool_calls" if asked else "stop"
+    finish = cut or ("tool_calls" if asked else "stop")
     yield chunk({}, finish)
-    said_tokens = tokens(text) + sum(tokens(one.arguments) for one in asked)
-    message: Wire = {"role": "assistant", "content": text or None, "refusal": None, "annotations": []}
+    said_tokens = tokens(text) + tokens(refusal_text) + sum(tokens(one.arguments) for one in asked)
+    message: Wire = {"role": "assistant", "content": text or None, "refusal": refusal_text or None}
+    message["annotations"] = [
+        {"type": "url_citation", "url_citation": {key: one[key] for key in one if key != "type"}} for one in sources
+    ]
     if asked:
         message["tool_calls"] = [_wire(one) for one in asked]
     completion["choices"] = [

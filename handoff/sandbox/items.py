@@ -22,6 +22,13 @@ PREFIXES: Final[dict[str, str]] = {
     "function_call_output": "fco",
     "custom_tool_call": "ctc",
     "custom_tool_call_output": "ctco",
+    "web_search_call": "ws",
+    "file_search_call": "fs",
+    "code_interpreter_call": "ci",
+    "mcp_list_tools": "mcpl",
+    "mcp_call": "mcp",
+    "mcp_approval_request": "mcpr",
+    "mcp_approval_response": "mcprs",
 }
 CALLS: Final = ("function_call", "custom_tool_call")
 OUTPUTS: Final = ("function_call_output", "custom_tool_call_output")
@@ -92,18 +99,25 @@ def check(history: Sequence[Wire], new: Sequence[Wire], *, complete: bool = True
             if place >= known and call not in calls:
                 raise refused("call_missing", call=call)
             calls[call] = True
+    asked = {item["id"] for item in (*history, *new) if item["type"] == "mcp_approval_request"}
+    for item in new:
+        if item["type"] == "mcp_approval_response" and item["approval_request_id"] not in asked:
+            raise refused("no_item", id=item["approval_request_id"])
     unanswered = next((call for call, answered in calls.items() if not answered), None)
     if complete and unanswered is not None:
         raise refused("output_missing", call=unanswered)
 
 
-def shown(items: Sequence[Wire], speakers: Mapping[str, str], assistant: str) -> tuple[Item, ...]:
+def shown(
+    items: Sequence[Wire], speakers: Mapping[str, str], assistant: str, answers: Mapping[str, Item]
+) -> tuple[Item, ...]:
     """Return what the model sees: a message and the calls right after it are one thing said.
 
     Args:
         items: the history and what is new.
         speakers: who said an item, by its id.
         assistant: who is taken to have said what nobody is known to have.
+        answers: what is told of an item that answers an approval request, by its id.
     """
     told: list[Item] = []
     tools: dict[str, str] = {}
@@ -120,10 +134,15 @@ def shown(items: Sequence[Wire], speakers: Mapping[str, str], assistant: str) ->
         elif item["type"] in OUTPUTS:
             text = text_of(item["output"])
             told.append(Output(0, 0, item["call_id"], tools.get(item["call_id"], "a tool"), text))
+        elif item["type"] == "mcp_approval_request":
+            asked = Asked(item["id"], f"{item['server_label']}.{item['name']}", item["arguments"])
+            told.append(Spoken(speaker, 0, "", (asked,)))
+        elif item["id"] in answers:
+            told.append(answers[item["id"]])
         elif item["type"] == "message" and item["role"] == "assistant":
             told.append(Spoken(speaker, 0, text_of(item["content"])))
         elif item["type"] == "message":
-            told.append(said(item["id"], item["role"], text_of(item["content"])))
+            told.append(said(item["id"], item["role"], item["content"]))
     return tuple(told)
 
 
@@ -145,7 +164,9 @@ def _message(world: World, item: Wire) -> Wire:
 
 
 def _other(world: World, kind: str, index: int, item: Wire) -> Wire:
-    """A call, an output or a reasoning item: as it came, with what is always there."""
+    """A call, an output, a reasoning item or what a hosted tool did: as it came, with what is always there."""
+    if kind not in (*CALLS, *OUTPUTS, "reasoning"):
+        return {**item, "id": item.get("id") or world.new_id(PREFIXES[kind])}
     kept = {key: value for key, value in item.items() if value is not None}
     kept.setdefault("id", world.new_id(PREFIXES[kind]))
     if kind == "reasoning":

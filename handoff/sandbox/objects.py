@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from handoff.core.answers import HostedCall
 from handoff.core.items import Asked
 from handoff.sandbox.rules import LOCKING
 from handoff.sandbox.world import Event, Feed, Wire
@@ -94,6 +95,8 @@ class Step:
     status: str = "in_progress"
     ended_at: int | None = None
     usage: Wire | None = None
+    #: What a tool did that was run here, if it is such a step.
+    hosted: HostedCall | None = None
 
     @property
     def kind(self) -> str:
@@ -104,6 +107,8 @@ class Step:
         """Return what it did."""
         if self.message is not None:
             return {"type": self.kind, "message_creation": {"message_id": self.message.id}}
+        if self.hosted is not None:
+            return {"type": self.kind, "tool_calls": [_hosted(self.hosted)]}
         return {"type": self.kind, "tool_calls": [called(call, self.outputs.get(call.id)) for call in self.calls]}
 
     def wire(self) -> Wire:
@@ -267,6 +272,15 @@ class Thread:
             "tool_resources": self.tool_resources,
             "metadata": self.metadata,
         }
+
+
+def _hosted(call: HostedCall) -> Wire:
+    """What a tool did that was run here, as it goes over the wire."""
+    if call.tool == "code_interpreter":
+        outputs = [{"type": "logs", "logs": call.output}]
+        done: Wire = {"input": call.input, "outputs": outputs}
+        return {"id": call.id, "type": "code_interpreter", "code_interpreter": done}
+    return {"id": call.id, "type": "file_search", "file_search": {}}
 
 
 def called(call: Asked, output: str | None = None) -> Wire:

@@ -7,11 +7,14 @@ can answer.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from handoff.backends.base import OfferedTool
+from handoff.backends.base import OfferedTool, ReplyFormat
 from handoff.core.items import Item, Note, NoteKind, UserMessage
+from handoff.core.parts import File, Image, Part, Text
+from handoff.errors import ContentRefused
 
 #: Metadata key by which a request may say which assistant it is for.
 ASSISTANT_KEY = "assistant"
@@ -23,6 +26,8 @@ _NOTES: Final[dict[NoteKind, re.Pattern[str]]] = {
     "late": re.compile(rf"Result of \S+ \(ticket \S+\), asked by |{_MISSED}"),
     "refused": re.compile(r"\S+ \(ticket \S+\), asked by \S+, was refused by "),
 }
+_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,(.*)", re.DOTALL)
+_TEXTS = ("text", "input_text", "output_text")
 
 
 def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[OfferedTool, ...], str | None]:
@@ -48,6 +53,24 @@ def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[Offe
             return known, None
 
 
+def reply_of(format_: Any) -> ReplyFormat | None:
+    """Return what an answer is to fit, as a request says it; None for any text.
+
+    Args:
+        format_: the `response_format`, or the `format` of `text`.
+    """
+    match format_:
+        case {"type": "json_schema"}:
+            told = format_.get("json_schema", format_)
+            return ReplyFormat(
+                told.get("name") or "", told.get("schema") or {"type": "object"}, bool(told.get("strict"))
+            )
+        case {"type": "json_object"}:
+            return ReplyFormat("", {"type": "object"}, strict=False)
+        case _:
+            return None
+
+
 def text_of(content: Any) -> str:
     """Return the text of a message's content; parts that are no text are named in brackets.
 
@@ -59,18 +82,24 @@ def text_of(content: Any) -> str:
     return "".join(_part(part) for part in content)
 
 
-def said(id: str, role: str, text: str) -> Item:  # noqa: A002 - as the wire calls it
+def said(id: str, role: str, content: Any) -> Item:  # noqa: A002 - as the wire calls it
     """Return the item for what somebody other than an assistant said.
 
     Args:
         id: of the message.
         role: user, or system and developer, whose later messages are notes.
-        text: what was said.
+        content: text, a list of parts, or None.
     """
+    text = text_of(content)
     for kind, begins in _NOTES.items():
         if begins.match(text):
             return Note(kind, text)
-    return UserMessage(id, text) if role == "user" else Note("late", text)
+    if role != "user":
+        return Note("late", text)
+    if content is None or isinstance(content, str) or all(part.get("type") in _TEXTS for part in content):
+        return UserMessage(id, text)
+    parts = tuple(map(_shown, content))
+    return UserMessage(id, "\n".join(part.text for part in parts if isinstance(part, Text)), parts)
 
 
 def is_missed(item: Item) -> bool:
@@ -125,6 +154,43 @@ def _tool(function: Mapping[str, Any]) -> OfferedTool:
 
 def _name(tool: Mapping[str, Any]) -> str:
     return str(tool.get("function", tool).get("name", ""))
+
+
+def _shown(part: Mapping[str, Any]) -> Part:
+    """A part as a model object sees it; what it cannot be shown is named in brackets."""
+    try:
+        match part:
+            case {"type": "image_url", "image_url": image}:
+                return _image(image["url"], image)
+            case {"type": "input_image", "image_url": str(url)}:
+                return _image(url, part)
+            case {"type": "image_file", "image_file": {"file_id": id_}} | {"type": "input_image", "file_id": str(id_)}:
+                return Image(file_id=id_)
+            case {"type": "file", "file": file} | ({"type": "input_file"} as file):
+                return _file(file)
+            case _:
+                return Text(_part(part))
+    except (ContentRefused, ValueError):  # also what is no base 64
+        return Text(_part(part))
+
+
+def _image(url: str, more: Mapping[str, Any]) -> Image:
+    detail: Any = more.get("detail") or "auto"
+    data = _DATA_URL.fullmatch(url)
+    if data is None:
+        return Image(url=url, detail=detail)
+    return Image(data=b64decode(data[2], validate=True), media_type=data[1], detail=detail)
+
+
+def _file(file: Mapping[str, Any]) -> File:
+    name = file.get("filename") or ""
+    if file.get("file_data"):
+        data = _DATA_URL.fullmatch(file["file_data"])
+        media_type, encoded = ("application/pdf", file["file_data"]) if data is None else (data[1], data[2])
+        return File(data=b64decode(encoded, validate=True), media_type=media_type, name=name or "file")
+    if file.get("file_url"):
+        return File(url=file["file_url"], name=name)
+    return File(file_id=file.get("file_id"), name=name)
 
 
 def _part(part: Mapping[str, Any]) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked
 from handoff.sandbox.conversations import Conversation
+from handoff.sandbox.hosting import annotation_of, begun, item_of, stages_of
 from handoff.sandbox.prompting import pieces, tokens
 from handoff.sandbox.rules import REFUSALS
-from handoff.sandbox.speaking import Cut, ModelFailed, Question, speak
+from handoff.sandbox.speaking import Cut, ModelFailed, Piece, Question, Refusal, speak
 from handoff.sandbox.world import Event, Feed, Wire, World
 
 
@@ -29,6 +31,8 @@ class Stored:
     conversation: Conversation | None
     #: Who made it.
     assistant: str = ""
+    #: What it is asked to tell besides.
+    include: Sequence[str] = ()
     #: All its events.
     feed: Feed = field(default_factory=Feed)
     #: What makes it, in the background.
@@ -108,6 +112,7 @@ async def respond(world: World, response: Stored, question: Question) -> AsyncGe
                 async for piece in answer:
                     if isinstance(piece, Cut):
                         outcome = "incomplete"
+                        wire["incomplete_details"] = {"reason": piece.reason}
                     for event in writing.events(piece):
                         yield event
             for event in writing.end_text(outcome):
@@ -126,8 +131,6 @@ def _finished(world: World, response: Stored, question: Question, outcome: str, 
     wire["status"] = outcome
     if outcome == "completed":
         wire["completed_at"] = world.now()
-    elif outcome == "incomplete":
-        wire["incomplete_details"] = {"reason": "max_output_tokens"}
     wire["usage"] = {
         "input_tokens": question.size,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -161,16 +164,25 @@ class _Writing:
         self._world = world
         self._message: str | None = None
         self._text = ""
+        self._refusing = False
+        self._annotations: list[Wire] = []
 
     def whole(self, kind: str) -> Event:
         """An event with the response as it is now."""
         wire = self._response.wire
         return self._response.tell(kind, response={**wire, "output": [*wire["output"]]})
 
-    def events(self, piece: str | Asked | Cut) -> list[Event]:
+    def events(self, piece: Piece) -> list[Event]:
         """The events of a piece."""
         if isinstance(piece, str):
-            return self._said(piece)
+            refusing = isinstance(piece, Refusal)
+            turned = [] if self._message is None or refusing is self._refusing else self.end_text("completed")
+            self._refusing = refusing
+            return [*turned, *self._said(piece)]
+        if isinstance(piece, HostedCall):
+            return [*self.end_text("completed"), *self._hosted(piece)]
+        if isinstance(piece, Citation):
+            return self._cited(piece)
         call, status = (piece.call, "incomplete") if isinstance(piece, Cut) else (piece, "completed")
         return [] if call is None else [*self.end_text("completed"), *self._called(call, status)]
 
@@ -178,16 +190,22 @@ class _Writing:
         """The events that end the message, if one was begun."""
         if self._message is None:
             return []
-        part = _part(self._text)
+        part = self._part(self._text)
         place = self._place(self._message)
         item = _message(self._message, "incomplete" if status == "incomplete" else "completed", [part])
+        over = (
+            self._response.tell("response.refusal.done", **place, refusal=self._text)
+            if self._refusing
+            else self._response.tell("response.output_text.done", **place, text=self._text, logprobs=[])
+        )
         done = [
-            self._response.tell("response.output_text.done", **place, text=self._text, logprobs=[]),
+            over,
             self._response.tell("response.content_part.done", **place, part=part),
             self._response.tell("response.output_item.done", output_index=place["output_index"], item=item),
         ]
         self._response.wire["output"].append(item)
         self._message = None
+        self._annotations = []
         return done
 
     def _said(self, text: str) -> list[Event]:
@@ -199,11 +217,48 @@ class _Writing:
             events.append(
                 self._response.tell("response.output_item.added", output_index=place["output_index"], item=opened)
             )
-            events.append(self._response.tell("response.content_part.added", **place, part=_part("")))
+            events.append(self._response.tell("response.content_part.added", **place, part=self._part("")))
         self._text += text
         self.tokens += tokens(text)
-        delta = self._response.tell("response.output_text.delta", **self._place(self._message), delta=text, logprobs=[])
-        return [*events, delta]
+        place = self._place(self._message)
+        if self._refusing:
+            return [*events, self._response.tell("response.refusal.delta", **place, delta=text)]
+        return [*events, self._response.tell("response.output_text.delta", **place, delta=text, logprobs=[])]
+
+    def _cited(self, citation: Citation) -> list[Event]:
+        """The event of a source; there is none where nothing was said."""
+        if self._message is None or self._refusing:
+            return []
+        annotation = annotation_of(citation)
+        place = {**self._place(self._message), "annotation_index": len(self._annotations)}
+        self._annotations.append(annotation)
+        return [self._response.tell("response.output_text.annotation.added", **place, annotation=annotation)]
+
+    def _hosted(self, call: HostedCall) -> list[Event]:
+        """The events of what a hosted tool did."""
+        item = item_of(self._world, call, self._response.include)
+        index = len(self._response.wire["output"])
+        place = {"item_id": item["id"], "output_index": index}
+        tell = self._response.tell
+        events = [tell("response.output_item.added", output_index=index, item=begun(item))]
+        *going, over = stages_of(item) or [""]
+        events += [tell(stage, **place) for stage in going]
+        if item["type"] == "mcp_call":
+            events.append(tell("response.mcp_call_arguments.delta", **place, delta=item["arguments"]))
+            events.append(tell("response.mcp_call_arguments.done", **place, arguments=item["arguments"]))
+        if item["type"] == "code_interpreter_call":
+            events.append(tell("response.code_interpreter_call_code.delta", **place, delta=item["code"]))
+            events.append(tell("response.code_interpreter_call_code.done", **place, code=item["code"]))
+        if over:
+            events.append(tell(over, **place))
+        events.append(tell("response.output_item.done", output_index=index, item=item))
+        self._response.wire["output"].append(item)
+        return events
+
+    def _part(self, text: str) -> Wire:
+        if self._refusing:
+            return {"type": "refusal", "refusal": text}
+        return {"type": "output_text", "text": text, "annotations": [*self._annotations], "logprobs": []}
 
     def _called(self, call: Asked, status: str) -> list[Event]:
         self.tokens += tokens(call.arguments)
@@ -231,10 +286,6 @@ class _Writing:
 
     def _place(self, item: str) -> dict[str, Any]:
         return {"item_id": item, "output_index": len(self._response.wire["output"]), "content_index": 0}
-
-
-def _part(text: str) -> Wire:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
 def _message(id: str, status: str, content: list[Wire]) -> Wire:  # noqa: A002 - as the wire calls it

@@ -7,13 +7,13 @@ itself, and its stream can be taken up again (R8).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from handoff.sandbox import conversations, items
+from handoff.sandbox import conversations, hosting, items
 from handoff.sandbox.calls import TRUE, Call, Stream, page, whole
-from handoff.sandbox.prompting import assistant_named, offered
+from handoff.sandbox.prompting import assistant_named, offered, reply_of
 from handoff.sandbox.responding import Stored, release, respond
 from handoff.sandbox.rules import RESPONSE_SECONDS, refused
 from handoff.sandbox.speaking import Question
@@ -42,7 +42,7 @@ def begin(call: Call) -> tuple[Stored, AsyncGenerator[Event, None]]:
     if body.get("background") and body.get("store") is False:
         raise refused("background_unstored")
     response, history = _prepared(call)
-    question = _question(call, history)
+    question = _question(call, history, response.input)
     response.assistant = question.assistant
     return response, respond(call.world, response, question)
 
@@ -171,7 +171,7 @@ def _prepared(call: Call, *, lock: bool = True) -> tuple[Stored, list[Wire]]:
     history = previous.chain() if previous else [*conversation.items] if conversation else []
     new = items.admit(world, body.get("input"), history, lambda wanted: _item(world, wanted))
     items.check(history, new)
-    response = Stored(_wire(world, body), new, previous, conversation)
+    response = Stored(_wire(world, body), new, previous, conversation, include=body.get("include") or ())
     if conversation is not None and lock:
         conversation.busy = response.id
     return response, [*history, *new]
@@ -186,22 +186,30 @@ def _item(world: World, id: str) -> Wire | None:  # noqa: A002 - as the wire cal
     return None
 
 
-def _question(call: Call, history: list[Wire]) -> Question:
+def _question(call: Call, history: list[Wire], new: Sequence[Wire] = ()) -> Question:
     body = call.body
     instructions = body.get("instructions") or ""
     model = body.get("model") or ""
     assistant = assistant_named(body.get("metadata"), instructions, model)
-    tools, forced = offered(body.get("tools") or (), body.get("tool_choice"))
+    given, choice = body.get("tools") or (), body.get("tool_choice")
+    tools, forced = offered(given, choice)
+    text: Wire = body.get("text") or {}
+    requests = {item["id"]: item for item in history if item["type"] == "mcp_approval_request"}
+    _, told = hosting.approved(history, requests.get)
+    done, _ = hosting.approved(new, requests.get)
     return Question(
         call.operation,
         assistant,
         model,
         instructions,
-        items.shown(history, call.world.speakers, assistant),
+        items.shown(history, call.world.speakers, assistant, told),
         tools,
-        forced,
+        hosting.forced_kind(choice, given) or forced,
         body.get("parallel_tool_calls") is not False,
         body.get("max_output_tokens"),
+        () if choice == "none" else hosting.declared(given),
+        reply_of(text.get("format")),
+        done,
     )
 
 
@@ -246,6 +254,8 @@ def _wire(world: World, body: Wire) -> Wire:
 
 
 def _tool(tool: Wire) -> Wire:
+    if tool["type"] == "mcp":
+        return {name: value for name, value in tool.items() if name not in ("headers", "authorization")}
     return {"parameters": None, "strict": True, **tool} if tool["type"] == "function" else tool
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
+from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked, Item, Output, Spoken
+from handoff.sandbox.hosting import declared, forced_kind
 from handoff.sandbox.objects import Message, Run, Step, Thread, called
-from handoff.sandbox.prompting import ASSISTANT_KEY, offered, said, text_of, tokens
+from handoff.sandbox.prompting import ASSISTANT_KEY, offered, reply_of, said, text_of, tokens
 from handoff.sandbox.rules import MOVES, REFUSALS
-from handoff.sandbox.speaking import ModelFailed, Question, speak
+from handoff.sandbox.speaking import ModelFailed, Question, Refusal, speak
 from handoff.sandbox.world import Wire, World
 
 #: Why a message is incomplete, by how its run ended.
@@ -148,6 +151,14 @@ async def _answered(world: World, thread: Thread, run: Run, question: Question) 
             if isinstance(piece, str):
                 step = step or _begin_message(world, thread, run)
                 _write(run, step, piece)
+            elif isinstance(piece, HostedCall):
+                if step is not None:
+                    _end_step(world, step, "completed")
+                step = None
+                _host(world, run, piece)
+            elif isinstance(piece, Citation):
+                if step is not None:
+                    _cite(step, piece)
             elif isinstance(piece, Asked):
                 calls.append(piece)
                 run.completion_tokens += tokens(piece.arguments)
@@ -158,9 +169,37 @@ async def _answered(world: World, thread: Thread, run: Run, question: Question) 
     return tuple(calls), cut
 
 
+def _host(world: World, run: Run, call: HostedCall) -> None:
+    """Tell of a tool that was run here: a step of its own, which nobody answers."""
+    step = Step(world.new_id("step"), run, world.now(), None, hosted=replace(call, id=world.new_id("call")))
+    run.steps.append(step)
+    for status in ("created", "in_progress"):
+        run.tell(f"thread.run.step.{status}", step.wire())
+    _end_step(world, step, "completed")
+
+
+def _cite(step: Step, citation: Citation) -> None:
+    """Add a source to the message that is being written; a page is none that this API knows."""
+    message = step.message
+    if message is None or not message.content or not citation.file_id or "text" not in message.content[0]:
+        return
+    start, end = citation.start or 0, citation.end or citation.start or 0
+    message.content[0]["text"]["annotations"].append(
+        {
+            "type": "file_citation",
+            "text": text_of(message.content)[start:end],
+            "file_citation": {"file_id": citation.file_id},
+            "start_index": start,
+            "end_index": end,
+        }
+    )
+
+
 def _question(thread: Thread, run: Run) -> Question:
     asked_before = any(step.message is None for step in run.steps)
-    tools, forced = offered(run.tools, run.asked.get("tool_choice"))
+    choice = run.asked.get("tool_choice")
+    tools, forced = offered(run.tools, choice)
+    forced = forced_kind(choice, run.tools) or forced
     budget = run.asked.get("max_completion_tokens")
     return Question(
         run.operation,
@@ -172,6 +211,8 @@ def _question(thread: Thread, run: Run) -> Question:
         None if asked_before else forced,  # a forced choice is obeyed once a run
         run.asked.get("parallel_tool_calls") is not False,
         None if budget is None else max(0, budget - run.completion_tokens),
+        () if choice == "none" else declared(run.tools),
+        reply_of(run.asked.get("response_format")),
     )
 
 
@@ -190,7 +231,7 @@ def _items(thread: Thread, run: Run) -> tuple[Item, ...]:
             text = text_of(entry.content)
             speaker = speakers.get(entry.run_id or "", entry.metadata.get(ASSISTANT_KEY, "assistant"))
             own = entry.role == "assistant"
-            items.append(Spoken(speaker, 0, text) if own else said(entry.id, entry.role, text))
+            items.append(Spoken(speaker, 0, text) if own else said(entry.id, entry.role, _content(entry)))
         elif entry.outputs:
             before = entries[place - 1] if place else None
             beside = isinstance(before, Message) and before.run_id == entry.run.id
@@ -198,6 +239,12 @@ def _items(thread: Thread, run: Run) -> tuple[Item, ...]:
             items.append(Spoken(entry.run.speaker, 0, spoken.text if isinstance(spoken, Spoken) else "", entry.calls))
             items += [Output(0, 0, call.id, call.tool, entry.outputs[call.id]) for call in entry.calls]
     return tuple(items)
+
+
+def _content(message: Message) -> list[Wire]:
+    """The parts of a message, and the files attached to it."""
+    files = [one["file_id"] for one in message.attachments if one.get("file_id")]
+    return [*message.content, *({"type": "file", "file": {"file_id": file_id}} for file_id in files)]
 
 
 def _begin_message(world: World, thread: Thread, run: Run) -> Step:
@@ -229,14 +276,20 @@ def _begin_step(world: World, run: Run, message: Message | None) -> Step:
 def _write(run: Run, step: Step, text: str) -> None:
     message = step.message
     assert message is not None
-    before = text_of(message.content)
-    message.content = [{"type": "text", "text": {"value": before + text, "annotations": []}}]
+    refusing = isinstance(text, Refusal)
+    message.content = [_said_part(text_of(message.content) + text, refusing=refusing)]
     run.completion_tokens += tokens(text)
-    part: Wire = {"index": 0, "type": "text", "text": {"value": text, "annotations": []}}
+    part: Wire = {"index": 0, **_said_part(text, refusing=refusing)}
     run.tell(
         "thread.message.delta",
         {"id": message.id, "object": "thread.message.delta", "delta": {"content": [part]}},
     )
+
+
+def _said_part(text: str, *, refusing: bool) -> Wire:
+    if refusing:
+        return {"type": "refusal", "refusal": text}
+    return {"type": "text", "text": {"value": text, "annotations": []}}
 
 
 def _call(world: World, thread: Thread, run: Run, calls: tuple[Asked, ...]) -> None:

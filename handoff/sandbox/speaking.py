@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from handoff.backends.base import Called, Delta, Ended, OfferedTool, Prompt, Request
-from handoff.backends.embedded import Embedded
+from handoff.backends.base import OfferedTool, Prompt, ReplyFormat
+from handoff.backends.embedded import answers_of
+from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked, Item, Spoken
-from handoff.core.status import Status
+from handoff.hosted import Hosted
+from handoff.models import Answer
 from handoff.sandbox.model import FORCED, arguments_for
 from handoff.sandbox.prompting import pieces, tokens
 from handoff.sandbox.world import World
+
+logger = logging.getLogger("handoff")
 
 
 class ModelFailed(Exception):
@@ -24,14 +29,23 @@ class ModelFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The budget is spent, and the answer ends here."""
+    """The answer ends here, before its time."""
 
     #: The call that was cut off, its arguments as far as they came.
     call: Asked | None = None
+    #: Why.
+    reason: str = "max_output_tokens"
 
 
-Piece: TypeAlias = str | Asked | Cut
-"""A piece of an answer: text, a call with an id of its own, or its end before its time."""
+class Refusal(str):
+    """A piece of text by which the model refuses."""
+
+    __slots__ = ()
+
+
+Piece: TypeAlias = str | Asked | HostedCall | Citation | Cut
+"""A piece of an answer: text, a call with an id of its own, what a hosted tool did, a source of the text just said, or
+its end before its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,12 @@ class Question:
     parallel: bool = True
     #: How many tokens it may say; None for any number.
     budget: int | None = None
+    #: The tools it has that are run here.
+    hosted: tuple[Hosted, ...] = ()
+    #: What its answer is to fit.
+    reply: ReplyFormat | None = None
+    #: What is done first, since the client has approved it.
+    approved: tuple[HostedCall, ...] = ()
 
     @property
     def size(self) -> int:
@@ -79,7 +99,7 @@ async def speak(world: World, question: Question) -> AsyncGenerator[Piece, None]
     async with aclosing(_answer(world, question)) as answer:
         async for piece in answer:
             await asyncio.sleep(0)  # whoever hangs up or cancels meanwhile is heard
-            if left is None:
+            if left is None or not isinstance(piece, str | Asked):
                 yield piece
                 continue
             parts = pieces(piece if isinstance(piece, str) else piece.arguments)
@@ -91,22 +111,42 @@ async def speak(world: World, question: Question) -> AsyncGenerator[Piece, None]
             yield piece
 
 
-async def _answer(world: World, question: Question) -> AsyncGenerator[str | Asked, None]:
+async def _answer(world: World, question: Question) -> AsyncGenerator[Piece, None]:
     options: dict[str, Any] = {"model": question.model}
     if question.forced is not None:
         options[FORCED] = question.forced
-    prompt = Prompt(question.assistant, question.instructions, question.tools, question.items, (), options)
-    request = Request("", 0, 0, "send", prompt, world.clock.now() + world.expire)
-    async with aclosing(Embedded(world.model).open(request)) as reports:
-        async for report in reports:
-            if isinstance(report, Delta):
-                for piece in pieces(report.text):
-                    yield piece
-            elif isinstance(report, Called):
-                for call in _with_faults(world, question, report.calls):
-                    yield replace(call, id=world.new_id("call"))
-            elif isinstance(report, Ended) and report.status is Status.FAILED:
-                raise ModelFailed(report.reason)
+    prompt = Prompt(
+        question.assistant,
+        question.instructions,
+        question.tools,
+        question.items,
+        (),
+        options,
+        reply=question.reply,
+        hosted=question.hosted,
+    )
+    for done in question.approved:
+        yield done
+    calls: list[Asked] = []
+    try:
+        async with aclosing(answers_of(world.model, prompt)) as answers:
+            async for answer in answers:
+                for one in _said(answer):
+                    yield one
+                calls += answer.calls
+    except Exception as error:
+        logger.exception("the model failed")
+        raise ModelFailed(f"{type(error).__name__}: {error}") from error
+    for call in _with_faults(world, question, calls) if calls else ():
+        yield replace(call, id=world.new_id("call"))
+
+
+def _said(answer: Answer) -> list[Piece]:
+    """An answer in pieces, but its calls: what tools did comes before what is said of it."""
+    texts = pieces(answer.text)
+    said = [Refusal(text) for text in texts] if answer.refused else texts
+    cut = [Cut(reason=answer.incomplete)] if answer.incomplete else []
+    return [*answer.hosted, *said, *answer.citations, *cut]
 
 
 def _with_faults(world: World, question: Question, calls: Sequence[Asked]) -> list[Asked]:

@@ -14,10 +14,13 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from handoff.assistants import M
 from handoff.backends.base import Prompt
+from handoff.content import Content
+from handoff.core.answers import Extra
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Run, Ticket
 from handoff.core.status import Status
 from handoff.decisions import Decision
+from handoff.errors import ConfigurationError
 from handoff.flow import Flow
 from handoff.metadata import Deps
 from handoff.models import Answer
@@ -170,11 +173,17 @@ class Rehearsal(Talk[M]):
         self.model = Learned()
         self.rulings: dict[str, list[Ruling]] = {}
 
-    def user(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
-        """See `Talk.user`."""
-        receipt = super().user(text, while_running=while_running, key=key)
+    def user(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
+        """See `Talk.user`. Schedules are told by words alone.
+
+        Raises:
+            ConfigurationError: the message has images or files.
+        """
+        if not isinstance(content, str):
+            raise ConfigurationError("an exploration plays messages of text alone: say what the image or file shows")
+        receipt = super().user(content, while_running=while_running, key=key)
         if not receipt.repeated:
-            self.messages.append(Message(text, while_running))
+            self.messages.append(Message(content, while_running))
         return receipt
 
     def edit(self, **fields: Any) -> EditReceipt:
@@ -211,9 +220,18 @@ class Rehearsal(Talk[M]):
         self.rulings.setdefault(tool, []).append(ruling)
         return decision
 
-    def _end(self, run: Run, status: Status, *, text: str = "", reason: str = "", stored: int | None = None) -> None:
+    def _end(
+        self,
+        run: Run,
+        status: Status,
+        *,
+        text: str = "",
+        reason: str = "",
+        stored: int | None = None,
+        extra: Extra | None = None,
+    ) -> None:
         prompt = self.prompt
-        super()._end(run, status, text=text, reason=reason, stored=stored)
+        super()._end(run, status, text=text, reason=reason, stored=stored, extra=extra)
         if prompt is not None and status is Status.COMPLETED:
             self.model.learn(prompt, Answer(text))
 

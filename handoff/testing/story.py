@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from handoff.content import shown
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.items import Asked, Note
@@ -16,6 +17,7 @@ from handoff.core.state import Call, State
 from handoff.core.status import Status
 from handoff.errors import HandoffError
 from handoff.events import (
+    HostedToolFinished,
     LimitReached,
     MessageAdded,
     RunChanged,
@@ -140,9 +142,11 @@ def _tool_of(state: State, key: tuple[int, int, str]) -> str:
 def _told(event: ThreadEvent) -> Iterable[tuple[str, str]]:
     match event:
         case MessageAdded():
-            yield event.assistant or "user", event.text
+            yield event.assistant or "user", shown(event.text, event.parts)
         case ToolFinished():
             yield event.tool, event.output
+        case HostedToolFinished():
+            yield event.name or event.tool, f"{event.input}: {event.output or event.status}"
         case TransitionTaken():
             yield "handoff", f"{event.source} to {event.dest}, by {event.trigger}"
         case RunChanged() if event.status not in {

@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from handoff import calls
 from handoff.assistants import Assistant, M
+from handoff.backends.base import Ended
+from handoff.content import Content, message_row
 from handoff.core import events as happened
+from handoff.core.answers import Extra
 from handoff.core.items import Asked
 from handoff.core.state import Run
 from handoff.core.status import Status
 from handoff.errors import ArgumentsRefused, ConfigurationError
 from handoff.models import Answer, call
+from handoff.reply_models import checked, problem_of
 from handoff.store.base import Receipt
 from handoff.testing.story import spelled
 from handoff.testing.surroundings import Surroundings
 from handoff.thread import WhileRunning
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class Talk(Surroundings[M]):
@@ -81,11 +88,11 @@ class Talk(Surroundings[M]):
 
     # -- the user ------------------------------------------------------------------------------------------------------
 
-    def user(self, text: str, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
+    def user(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """Say something as the user; at any moment.
 
         Args:
-            text: what the user says.
+            content: what the user says: a text, or a list of `Text`, `Image` and `File`.
             while_running: what it does to an active run, as for `Thread.send`.
             key: idempotency key.
 
@@ -96,12 +103,13 @@ class Talk(Surroundings[M]):
             ThreadBusy: it is to be rejected while the thread is busy.
             ThreadClosed: the flow reached its end.
             KeyReused: the key was used with other content.
+            ContentRefused: a part of it cannot be sent.
         """
         if while_running not in {"queue", "steer", "interrupt", "reject"}:
             raise ConfigurationError(f"while_running={while_running!r}: use queue, steer, interrupt or reject")
         self._passing.catch_up()
         message = self._new("m") if key is None else key
-        data = {"id": message, "text": text, "policy": while_running}
+        data = message_row(message, content, while_running)
         return self._driver.post("message", data, f"user:{message}", reject=while_running == "reject")
 
     def cancel(self) -> None:
@@ -113,19 +121,52 @@ class Talk(Surroundings[M]):
 
     # -- the model -----------------------------------------------------------------------------------------------------
 
-    def says(self, text: str, *, by: Assistant[M] | None = None) -> None:
+    def says(self, what: str | BaseModel, *, by: Assistant[M] | None = None) -> None:
         """Reply as the model: the run completes.
 
         Args:
-            text: what it says.
+            what: what it says; an instance of the assistant's `reply` model is said as its JSON.
             by: who is to be speaking; None for whoever it is.
 
         Raises:
-            TalkMismatch: no run waits for the model, or another assistant is to speak.
+            TalkMismatch: no run waits for the model, another assistant is to speak, or its `reply` model does not fit.
         """
         __tracebackhide__ = True
-        run = self._turn(f"says({text!r}{'' if by is None else f', by={by.name}'})", by)
+        text = what if isinstance(what, str) else what.model_dump_json(by_alias=True)
+        step = f"says({text!r}{'' if by is None else f', by={by.name}'})"
+        run = self._turn(step, by)
+        model = self.flow.assistants[run.assistant].options.reply
+        problem = None if model is None else problem_of(model, text)
+        if model is not None and problem is not None:
+            found = f"the answer does not fit {model.__name__}: {problem}"
+            raise self._mismatch(step, f"{found}; missays(…) plays a model that says it all the same")
         self._end(run, Status.COMPLETED, text=text)
+
+    def missays(self, text: str) -> None:
+        """Reply as a model that errs: the text need not fit the assistant's `reply`, and then the turn ends incomplete.
+
+        Args:
+            text: what it says.
+
+        Raises:
+            TalkMismatch: no run waits for the model.
+        """
+        __tracebackhide__ = True
+        run = self._turn(f"missays({text!r})")
+        ended = checked(self.flow.assistants[run.assistant].options.reply, Ended(Status.COMPLETED, text))
+        self._end(run, ended.status, text=text, reason=ended.reason, extra=ended.extra)
+
+    def refuses(self, text: str) -> None:
+        """Refuse as the model: the run completes with a text that says so, and that need not fit `reply`.
+
+        Args:
+            text: what it says.
+
+        Raises:
+            TalkMismatch: no run waits for the model.
+        """
+        __tracebackhide__ = True
+        self._end(self._turn(f"refuses({text!r})"), Status.COMPLETED, text=text, extra=Extra(refused=True))
 
     def calls(
         self, /, *what: Callable[..., Any] | str | Asked | Answer, raw: str | None = None, **arguments: Any
@@ -193,9 +234,18 @@ class Talk(Surroundings[M]):
         __tracebackhide__ = True
         self._end(self._turn(f"fails({reason!r})"), Status.FAILED, reason=reason, stored=0)
 
-    def _end(self, run: Run, status: Status, *, text: str = "", reason: str = "", stored: int | None = None) -> None:
+    def _end(
+        self,
+        run: Run,
+        status: Status,
+        *,
+        text: str = "",
+        reason: str = "",
+        stored: int | None = None,
+        extra: Extra | None = None,
+    ) -> None:
         kept = len(self.state.due) if stored is None else stored
-        ended = happened.RunEnded(self._clock.now(), run.number, run.request, status, kept, text, reason)
+        ended = happened.RunEnded(self._clock.now(), run.number, run.request, status, kept, text, reason, extra=extra)
         self._driver.feed(ended)
 
     def _call(self, run: Run, answer: Answer) -> None:

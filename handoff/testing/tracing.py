@@ -218,6 +218,8 @@ class Trace:
         if isinstance(event, happened.MessageRefused) or event.id in self._said:  # type: ignore[union-attr]
             return
         assert isinstance(event, happened.MessageAccepted)
+        if event.parts:
+            raise ConfigurationError("a message has images or files, whose bytes belong in no test: write it by hand")
         if before.run is not None:
             self._written.before_last(f'talk.user({literal(event.text)}, while_running="steer")')
         else:

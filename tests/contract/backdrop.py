@@ -79,7 +79,7 @@ class Steady(Plays):
 
 @dataclass
 class Server:
-    """The sandbox that all scenarios of a session share, one after the other."""
+    """The sandbox that the scenarios of a module share, one after the other."""
 
     sandbox: Sandbox
     url: str

@@ -1,4 +1,4 @@
-"""The fixtures of the contract: one server for the session, and a backdrop for each scenario on each backend."""
+"""The fixtures of the contract: one server for a module, and a backdrop for each scenario on each backend."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.contract.backdrop import Backdrop, Server, shared_server
 from tests.contract.forms import Form, cases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One sandbox behind a socket; scenarios play there one after the other."""
+    """One sandbox behind a socket for a module: its loop would stand still for ever beside a test that freezes time."""
     with shared_server() as server:
         yield server
 

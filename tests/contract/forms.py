@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from handoff.backends.assistants import Assistants
-from handoff.backends.base import Backend, View
+from handoff.backends.base import Backend, Capability, View
 from handoff.backends.chat import Chat
 from handoff.backends.embedded import Embedded
 from handoff.backends.responses import Responses
 from handoff.clock import Clock
 from handoff.models import Model
+
+#: Every part of a message, replies that fit a model, and every tool that a server runs itself.
+EVERYTHING: frozenset[Capability] = frozenset(get_args(Capability))
+#: What only a server can do.
+RUN_BY_SERVERS: frozenset[Capability] = frozenset({"web_search", "file_search", "code_interpreter", "mcp"})
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Form:
     lasts: bool = False
     #: The server keeps the thread's metadata beside what it holds (M6).
     mirrors: bool = False
+    #: What it carries beside text and function tools; the rest is refused before anything is kept.
+    carries: frozenset[Capability] = EVERYTHING
 
     def backend(self, client: Any, model: Model, *, stream: bool, clock: Clock, timeout: float) -> Backend:
         """Return a new backend of this form.
@@ -70,9 +77,19 @@ class Form:
         return self.connect("tiny", **wire, **self.options)
 
 
+#: What the Assistants API has a place for: no data of images and files, and no web.
+ON_ASSISTANTS: frozenset[Capability] = frozenset(
+    {"image_url", "image_id", "file_id", "file_search", "code_interpreter", "reply"}
+)
+
 FORMS: tuple[Form, ...] = (
-    Form("embedded", retells=False, views=False),
-    Form("chat", Chat, asks="chat.completions.create"),
+    Form("embedded", retells=False, views=False, carries=EVERYTHING - RUN_BY_SERVERS),
+    Form(
+        "chat",
+        Chat,
+        asks="chat.completions.create",
+        carries=EVERYTHING - RUN_BY_SERVERS - {"image_id", "file_url"},
+    ),
     Form("chained", Responses, retells=False, asks="responses.create", mirrors=True),
     Form(
         "background", Responses, {"background": True}, retells=False, asks="responses.create", lasts=True, mirrors=True
@@ -98,6 +115,7 @@ FORMS: tuple[Form, ...] = (
         retells=False,
         asks="runs.create",
         mirrors=True,
+        carries=ON_ASSISTANTS,
     ),
     Form(
         "carry",
@@ -110,6 +128,7 @@ FORMS: tuple[Form, ...] = (
         steers=False,
         asks="runs.create",
         mirrors=True,
+        carries=ON_ASSISTANTS,
     ),
 )
 

@@ -141,8 +141,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "outputs after messages", ("I15",), "steer, handoff",
-        ((RECEIVE, "due=(*state.due, UserMessage(event.id, event.text)),",
-            "due=(*(one for one in state.due if not isinstance(one, Output)), UserMessage(event.id, event.text),\n"
+        ((RECEIVE, "due=(*state.due, UserMessage(event.id, event.text, event.parts)),",
+            "due=(*(one for one in state.due if not isinstance(one, Output)),\n"
+            "             UserMessage(event.id, event.text, event.parts),\n"
             "             *(one for one in state.due if isinstance(one, Output))),"),),
     ),
     Mutant(

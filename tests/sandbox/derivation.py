@@ -21,6 +21,7 @@ _FOREIGN = ("x-", "$recursive")
 _NOT_REQUIRED = {
     "FunctionTool": {"parameters", "strict"},
     "InputImageContent": {"detail"},
+    "MCPApprovalResponse": {"request_id"},
     "OutputMessage": {"type", "id", "status"},
     "OutputTextContent": {"annotations", "logprobs"},
 }

@@ -232,7 +232,7 @@ def test_a_request_that_is_not_stored_is_not_found(client: openai.OpenAI) -> Non
 
 
 def test_parts_and_later_instructions_come_to_the_model(client: openai.OpenAI) -> None:
-    """Content parts are joined; what is no text is named; a later system message is a note."""
+    """What is no text is named; a later system message is a note."""
     completion = client.chat.completions.create(
         model="any",
         messages=[
@@ -247,4 +247,4 @@ def test_parts_and_later_instructions_come_to_the_model(client: openai.OpenAI) -
         ],
     )
 
-    assert "You said: look: [image_url]" == completion.choices[0].message.content
+    assert "You said: look: \n[image: image/png, 3 bytes]" == completion.choices[0].message.content
