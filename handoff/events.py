@@ -29,6 +29,8 @@ class TextDelta:
     run: int
     assistant: str
     text: str
+    #: The reply is told from its beginning again, because the request was made again: what was told before is void.
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

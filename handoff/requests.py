@@ -164,7 +164,9 @@ class Requests:
             async for report in reports:
                 if isinstance(report, Delta):
                     self._partial = report.text if report.anew else self._partial + report.text
-                    self._driver.tell(TextDelta(asked.thread, asked.run, asked.prompt.assistant, report.text))
+                    self._driver.tell(
+                        TextDelta(asked.thread, asked.run, asked.prompt.assistant, report.text, report.anew)
+                    )
                 elif isinstance(report, Known):
                     await self._driver.feed(happened.ThreadKnown(*self._where(asked), report.ref))
                     if self._driver.journaled.state.ref != report.ref:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoff import Answer, Flow, Metadata, RunFailed, StoreError
+from handoff import Answer, Flow, MessageAdded, Metadata, RunFailed, StoreError, TextDelta
 from handoff.backends.base import Absent, Accepted, Called, Delta, Doubted, Ended, Known, Request
 from handoff.core.items import Asked
 from handoff.core.state import Mode
@@ -103,6 +103,20 @@ async def test_a_backend_that_misbehaves_ends_the_run_and_not_the_thread(
         reply = await thread.send("two")
 
     assert (True, "fine") == (reason in failed.value.reason, reply.text)
+
+
+async def test_a_reply_that_is_told_anew_says_so(world: World) -> None:
+    """Whoever shows pieces as they come learns that those before are void, and the message is the last telling."""
+    play = reports(
+        Delta("he"), Delta("hello", anew=True), Delta(" you"), Ended(Status.COMPLETED, "hello you", stored=1)
+    )
+    async with world.threads(FLOW, backend=Scripted(play)) as threads:
+        thread = await threads.open("t")
+        events = [event async for event in thread.stream("hi")]
+
+    pieces = [(one.text, one.anew) for one in events if isinstance(one, TextDelta)]
+    assert [("he", False), ("hello", True), (" you", False)] == pieces
+    assert "hello you" == [one for one in events if isinstance(one, MessageAdded)][-1].text
 
 
 async def test_a_request_in_doubt_is_read_back_and_made_again(world: World) -> None:

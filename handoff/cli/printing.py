@@ -243,6 +243,8 @@ class Screen:
                 self._note(f"‣ ticket {event.ticket}: {event.tool} {STAGES[event.stage]}", "yellow")
 
     def _delta(self, event: TextDelta) -> None:
+        if event.anew:
+            self._fresh_line()  # what is on the screen stays; the reply begins again on a line of its own
         if self._open is None:
             self._fresh_line()
             self._put(event.assistant.ljust(self._width), "bold green")
