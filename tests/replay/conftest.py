@@ -1,4 +1,4 @@
-"""The fixtures of the replays: the recorded conversations, and one server for the session."""
+"""The fixtures of the replays: the recorded conversations, and one server for each module."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.replay import dialogues, tasks
 from tests.replay.script import Script
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One sandbox behind a socket; conversations are played there one after the other."""
+    """One sandbox behind a socket for a module: its loop would stand still for ever beside a test that freezes time."""
     with shared_server() as server:
         yield server
 
