@@ -13,9 +13,10 @@ from handoff import ContentRefused, File, Flow, Image, KeyReused, MemoryStore, M
 from handoff.backends.base import Prompt, Request
 from handoff.backends.chat import Chat
 from handoff.backends.chat_messages import messages_of
-from handoff.backends.chat_question import ChatQuestion
+from handoff.backends.chat_question import ChatQuestion, Spelling
 from handoff.backends.embedded import Embedded
 from handoff.backends.parts import BYTES_A_TOKEN, TOKENS, assistants_content
+from handoff.backends.profiles import Profile
 from handoff.backends.responses_items import items_of
 from handoff.backends.spelling import Encoder
 from handoff.content import LARGEST
@@ -311,7 +312,7 @@ def test_a_budget_keeps_the_turns_before_a_picture() -> None:
     due = UserMessage("m2", "", (Image(data=bytes(900_000), media_type="image/png"),))
     prompt = Prompt("clerk", "Serve.", (), (UserMessage("m1", "first"), Spoken("clerk", 1, "fine")), (due,))
     request = Request("t", 2, 1, "send", prompt, 1600.0)
-    question = ChatQuestion(request, Encoder(messages_of), model="tiny", stream=False, input_tokens=3_000)
+    question = ChatQuestion(request, Spelling(Profile()), model="tiny", stream=False, input_tokens=3_000)
 
     assert b"first" in question.body()
 
