@@ -109,7 +109,7 @@ def test_the_json_says_which_test_covered_what(project: Path) -> None:
 
 def test_workers_measure_as_one_process_does(project: Path) -> None:
     """With pytest-xdist the notes of all workers are one record."""
-    alone, together = measured(project), measured(project, "-p", "xdist", "-n", "2")
+    alone, together = measured(project), measured(project, "-n", "2")
 
     assert (0, 0) == (alone.code, together.code), together.out
     assert alone.report == together.report
