@@ -14,6 +14,7 @@ import pytest
 
 from handoff.cli.starting import FILES, module_name
 from tests.cli import ROOT, Commands, Result, finished, handoff, started
+from tests.conftest import REQUIRED
 from tests.support.measured import run_pytest
 
 __all__ = ["handoff"]  # the fixture
@@ -131,7 +132,7 @@ def test_its_readme_names_two_commands(project: Path) -> None:
 def test_its_code_is_clean(project: Path, tmp_path: Path, command: list[str]) -> None:
     """Lint, format and strict types have nothing to say."""
     if importlib.util.find_spec(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
+        (pytest.fail if REQUIRED else pytest.skip)(f"{command[0]} is not installed")
     copy = shutil.copytree(project, tmp_path / "copy", ignore=shutil.ignore_patterns("*cache*"))
 
     found = subprocess.run([sys.executable, "-m", *command], cwd=copy, capture_output=True, text=True, check=False)
