@@ -26,9 +26,9 @@ from handoff.core.events import (
 )
 from handoff.core.state import Call, Mode, Move
 from handoff.core.status import Status
+from handoff.driving.turn import Brief, advance
 from handoff.limits import Limits
 from handoff.store.base import InboxRow
-from handoff.turn import Brief, advance
 
 MODE, BRIEF = Mode(), Brief("You help.", "0", (), Mode())
 TURNS = 2_000

@@ -5,15 +5,19 @@ Importing this imports neither openai nor a web server nor a database.
 
 from typing import TYPE_CHECKING
 
-from handoff.assistants import Assistant, Destination, Transition
 from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
-from handoff.consulting import Consultation, RoomReply
 from handoff.core.answers import Citation, HostedCall
 from handoff.core.parts import File, Image, Text
 from handoff.core.state import Ticket
 from handoff.core.usage import Usage
-from handoff.decisions import Decision
+from handoff.declaration.assistants import Assistant, Destination, Transition
+from handoff.declaration.consulting import Consultation, RoomReply
+from handoff.declaration.flow import Flow
+from handoff.declaration.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
+from handoff.declaration.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
+from handoff.driving.decisions import Decision
+from handoff.driving.replies import Reply
 from handoff.errors import (
     CallRefused,
     ConfigurationError,
@@ -51,12 +55,8 @@ from handoff.events import (
     ToolStarted,
     TransitionTaken,
 )
-from handoff.flow import Flow
-from handoff.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
 from handoff.limits import Limits
-from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
 from handoff.models import Answer, Model, RuleModel, Said, ScriptedModel, call
-from handoff.replies import Reply
 from handoff.store import MemoryStore, Store
 from handoff.thread import EditReceipt, Thread
 from handoff.threads import Threads

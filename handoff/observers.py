@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from handoff.assistants import Transition
     from handoff.core.events import Event
     from handoff.core.state import State
-    from handoff.flow import Flow
+    from handoff.declaration.assistants import Transition
+    from handoff.declaration.flow import Flow
 
 
 class Observer(Protocol):

@@ -15,19 +15,19 @@ from typing import Any, Generic, Self, TypeVar
 
 from handoff import thread as asynchronous_thread
 from handoff import threads as asynchronous
-from handoff.assistants import Assistant
 from handoff.backends.base import Backend
 from handoff.clock import Clock
 from handoff.content import Content
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
 from handoff.core.usage import Usage
-from handoff.decisions import Decision
+from handoff.declaration.assistants import Assistant
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.driving.decisions import Decision
+from handoff.driving.replies import Reply
 from handoff.errors import ConfigurationError, ThreadsClosed
 from handoff.events import ThreadEvent
-from handoff.flow import Flow
-from handoff.metadata import Deps
-from handoff.replies import Reply
 from handoff.store.base import Receipt, Store, Summary
 from handoff.thread import EditReceipt, M, WhileRunning
 

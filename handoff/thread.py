@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
-from handoff import calls
-from handoff.assistants import Assistant
-from handoff.bodies import FOLLOW
 from handoff.content import Content, message_row
 from handoff.core import receive
 from handoff.core.codec import load
@@ -24,14 +21,17 @@ from handoff.core.events import EditDenied, Edited, Event
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
 from handoff.core.usage import Usage
-from handoff.decisions import Decision, Verdict, decide
-from handoff.driver import Driver
+from handoff.declaration.assistants import Assistant
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Metadata
+from handoff.driving import calls
+from handoff.driving.bodies import FOLLOW
+from handoff.driving.decisions import Decision, Verdict, decide
+from handoff.driving.driver import Driver
+from handoff.driving.replies import Collector, Reply
+from handoff.driving.side_rooms import room_place
 from handoff.errors import ConfigurationError, HandoffError, TicketClosed
 from handoff.events import ThreadEvent
-from handoff.flow import Flow
-from handoff.metadata import Metadata
-from handoff.replies import Collector, Reply
-from handoff.side_rooms import room_place
 from handoff.store.base import Receipt, RowKind
 
 if TYPE_CHECKING:

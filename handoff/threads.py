@@ -19,13 +19,21 @@ from weakref import WeakValueDictionary
 from typing_extensions import TypeVar
 
 from handoff.backends.base import Backend
-from handoff.capabilities import require_carried
 from handoff.clock import Clock, SystemClock
 from handoff.core import receive
 from handoff.core.codec import dump
 from handoff.core.events import Event, ThreadOpened
 from handoff.core.state import State
-from handoff.driver import Driver
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps, Metadata
+from handoff.declaration.versions import fitted
+from handoff.driving.capabilities import require_carried
+from handoff.driving.driver import Driver
+from handoff.driving.ledger import summary_of
+from handoff.driving.listeners import Listeners
+from handoff.driving.rooms import Rooms
+from handoff.driving.side_rooms import room_place
+from handoff.driving.silences import Silences
 from handoff.errors import (
     ConfigurationError,
     StoreBehind,
@@ -33,18 +41,10 @@ from handoff.errors import (
     ThreadUnknown,
 )
 from handoff.events import ThreadEvent
-from handoff.flow import Flow
-from handoff.ledger import summary_of
-from handoff.listeners import Listeners
-from handoff.metadata import Deps, Metadata
-from handoff.rooms import Rooms
-from handoff.side_rooms import room_place
-from handoff.silences import Silences
 from handoff.store.access import StoreAccess
 from handoff.store.base import Commit, Store, Summary
 from handoff.store.memory import MemoryStore
 from handoff.thread import Thread
-from handoff.versions import fitted
 
 M = TypeVar("M", bound=Metadata, default=Metadata)
 P = ParamSpec("P")

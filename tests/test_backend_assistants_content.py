@@ -24,8 +24,8 @@ from handoff import (
     call,
 )
 from handoff.backends.assistants import Assistants
-from handoff.backends.assistants_messages import messages_of, readers_of, run_fields, unable
-from handoff.backends.assistants_run import extra_of, hosted_in
+from handoff.backends.assistants.messages import messages_of, readers_of, run_fields, unable
+from handoff.backends.assistants.run import extra_of, hosted_in
 from handoff.backends.base import OfferedTool, Prompt, ReplyFormat, Request
 from handoff.core.answers import Extra
 from handoff.core.items import UserMessage

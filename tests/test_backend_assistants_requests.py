@@ -11,9 +11,9 @@ import pytest
 
 from handoff import ConfigurationError, Flow, Metadata, RunFailed
 from handoff.backends.assistants import Assistants
-from handoff.backends.assistants_api import Failed
-from handoff.backends.assistants_messages import fitting, messages_of, mirrored, run_fields, run_metadata, seed_of
-from handoff.backends.assistants_run import Leg, reason_of, said_in, usage_of, waiting
+from handoff.backends.assistants.api import Failed
+from handoff.backends.assistants.messages import fitting, messages_of, mirrored, run_fields, run_metadata, seed_of
+from handoff.backends.assistants.run import Leg, reason_of, said_in, usage_of, waiting
 from handoff.backends.base import OfferedTool, Prompt, Request
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Mode

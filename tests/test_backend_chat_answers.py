@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from handoff.backends.base import Absent, Called, Delta, Ended, OfferedTool, Prompt, Report, Request
 from handoff.backends.chat import Chat
-from handoff.backends.chat_answer import ChatAnswer
-from handoff.backends.responses_answer import ResponsesAnswer
+from handoff.backends.chat.answer import ChatAnswer
+from handoff.backends.responses.answer import ResponsesAnswer
 from handoff.backends.server import NOT_OURS
 from handoff.backends.wire import RETRIES, Refused, Unreadable, failure_of
 from handoff.clock import SystemClock

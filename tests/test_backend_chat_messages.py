@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.backends.chat_messages import messages_of
+from handoff.backends.chat.messages import messages_of
 from handoff.backends.spelling import Encoder, encoded
 from handoff.backends.view import pieces_of
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from handoff.backends.base import Prompt, View
 from handoff.backends.view import pieces_of, seen, shortened
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
+from handoff.declaration.flow import Flow
 from handoff.errors import DefinitionError
-from handoff.flow import Flow
 
 # Three spells: editor, writer, editor again; each item is named by a letter in what follows.
 ASK = UserMessage("m1", "A")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handoff.backends.base import Prompt
-from handoff.backends.chat_messages import messages_of
+from handoff.backends.chat.messages import messages_of
 from handoff.backends.spelling import Encoder
 from handoff.backends.written import Written
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage

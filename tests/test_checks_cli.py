@@ -12,7 +12,7 @@ import pytest
 
 from handoff import Flow
 from handoff.checks import Finding, Hop, Report, Severity, Unknown, check
-from handoff.place import Place
+from handoff.declaration.place import Place
 from tests.checks.pages import CommandLine, command_line
 
 CLEAN = """

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, JsonValue, StringConstraints
 from handoff import Metadata
 from handoff.checks.decisions import Decision, decide, jointly
 from handoff.checks.values import Domain, Something, UndecidedError, domains
-from handoff.place import Place
+from handoff.declaration.place import Place
 
 HERE = Place(__file__, 1)
 

@@ -6,9 +6,9 @@ import pytest
 
 from handoff import Metadata
 from handoff.checks.templates import needs_of
+from handoff.declaration.instructions import Instructions
+from handoff.declaration.place import Place
 from handoff.errors import InstructionsError
-from handoff.instructions import Instructions
-from handoff.place import Place
 
 
 class Facts(Metadata):

@@ -12,12 +12,12 @@ import handoff.sync
 from handoff import ContentRefused, File, Flow, Image, KeyReused, MemoryStore, MessageAdded, SqlStore, Text, Threads
 from handoff.backends.base import Prompt, Request
 from handoff.backends.chat import Chat
-from handoff.backends.chat_messages import messages_of
-from handoff.backends.chat_question import ChatQuestion, Spelling
+from handoff.backends.chat.messages import messages_of
+from handoff.backends.chat.question import ChatQuestion, Spelling
 from handoff.backends.embedded import Embedded
 from handoff.backends.parts import BYTES_A_TOKEN, TOKENS, assistants_content
 from handoff.backends.profiles import Profile
-from handoff.backends.responses_items import items_of
+from handoff.backends.responses.items import items_of
 from handoff.backends.spelling import Encoder
 from handoff.content import LARGEST
 from handoff.core.codec import dump, dump_parts, load, load_parts

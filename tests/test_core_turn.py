@@ -13,10 +13,10 @@ from handoff.core import State
 from handoff.core.events import Event, RunEnded
 from handoff.core.state import END, Counters, Mode, Move, Phase, Ticket
 from handoff.core.status import Status
+from handoff.driving.turn import Advance, Brief, Verdict, advance
 from handoff.errors import InstructionsError
 from handoff.limits import Limits
 from handoff.store.base import InboxRow
-from handoff.turn import Advance, Brief, Verdict, advance
 from tests.proof.folding import COMPLETE, asked, begun, done, fold, in_batch, move, mover, opened, ordinary, running
 
 STEER = Mode(swap=False, steer=True)

@@ -8,10 +8,10 @@ from typing import Annotated
 import pytest
 from pydantic import StringConstraints
 
+from handoff.declaration.flow import Assistant, Denied, Flow, Transition
+from handoff.declaration.metadata import Deps, FromMetadata, Go, Metadata
 from handoff.errors import InstructionsError, MetadataRefused, NotTaken
-from handoff.flow import Assistant, Denied, Flow, Transition
 from handoff.limits import Limits
-from handoff.metadata import Deps, FromMetadata, Go, Metadata
 
 PageId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9/-]+$")]
 

@@ -6,9 +6,9 @@ from itertools import product
 
 import pytest
 
-from handoff.flow import Denied, Flow, Transition
-from handoff.guards import ask
-from handoff.metadata import Metadata
+from handoff.declaration.flow import Denied, Flow, Transition
+from handoff.declaration.guards import ask
+from handoff.declaration.metadata import Metadata
 from tests.test_flow import Desk, Site, desk_flow, site_flow
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from handoff import Flow, MemoryStore, Metadata, RuleModel, StoreError, TextDelta, ToolStarted, call
+from handoff.driving.history import folded, replay
 from handoff.events import ThreadEvent
-from handoff.history import folded, replay
 from handoff.store import JournalRecord
 from handoff.sync import Threads
 

@@ -39,12 +39,13 @@ from handoff.backends.hosted_tools import (
     responses_choice,
     responses_tool,
 )
-from handoff.backends.responses import ROUNDS, Responses
+from handoff.backends.responses import Responses
+from handoff.backends.responses.backend import ROUNDS
 from handoff.cli.printing import Screen
+from handoff.declaration.hosted import described, secrets_of
+from handoff.driving.history import replay
+from handoff.driving.judge import assistant_id
 from handoff.events import as_json
-from handoff.history import replay
-from handoff.hosted import described, secrets_of
-from handoff.judge import assistant_id
 from handoff.sandbox import Sandbox, serving
 from handoff.testing import Talk, TalkMismatch
 from tests.support.chat_server import Script, response, scripted

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, StringConstraints
 
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Metadata
 from handoff.errors import DefinitionError, InstructionsError
-from handoff.flow import Flow
-from handoff.metadata import Metadata
 
 DATA = Path(os.environ.get("HANDOFF_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -193,7 +193,7 @@ def run_flow(declared: Path, instructions: str) -> Flow[Shop]:
     """Declare a flow in a file of its own."""
     source = (
         "from pathlib import Path\n"
-        "from handoff.flow import Flow\n"
+        "from handoff.declaration.flow import Flow\n"
         "def declare(Shop):\n"
         "    flow = Flow('shop', metadata=Shop)\n"
         f"    flow.assistant('only', instructions=Path({instructions!r}))\n"

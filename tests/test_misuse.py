@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, PrivateAttr, StringConstraints
 
+from handoff.declaration.flow import Assistant, Flow
+from handoff.declaration.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
 from handoff.errors import DefinitionError
-from handoff.flow import Assistant, Flow
 from handoff.limits import Limits
-from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
 
 PageId = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 

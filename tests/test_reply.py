@@ -29,7 +29,7 @@ from handoff.backends.chat import Chat
 from handoff.backends.embedded import Embedded
 from handoff.backends.responses import Responses
 from handoff.core.items import Spoken, UserMessage
-from handoff.reply_models import format_of
+from handoff.declaration.reply_models import format_of
 from handoff.sandbox import Sandbox, serving
 from handoff.testing import Talk, TalkMismatch
 from tests.support.chat_server import completion, response, scripted

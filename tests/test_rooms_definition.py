@@ -10,9 +10,9 @@ import pytest
 
 from handoff import ConfigurationError, DefinitionError, Deps, Flow, Metadata, ToolCall
 from handoff.checks import check
-from handoff.consulting import Interrupted, is_interruption
+from handoff.declaration.consulting import Interrupted, is_interruption
+from handoff.driving.side_rooms import RoomPlace, room_place
 from handoff.errors import MetadataRefused
-from handoff.side_rooms import RoomPlace, room_place
 
 
 class Case(Metadata):

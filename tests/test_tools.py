@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, TypeVar
 import pytest
 from pydantic import BaseModel, Field, StringConstraints
 
+from handoff.declaration.flow import Assistant, Flow
+from handoff.declaration.metadata import Deps, FromMetadata, Go, Metadata, ToolCall
+from handoff.declaration.signature import Source
+from handoff.declaration.tools import Tool
 from handoff.errors import EffectRefused
-from handoff.flow import Assistant, Flow
-from handoff.metadata import Deps, FromMetadata, Go, Metadata, ToolCall
-from handoff.signature import Source
-from handoff.tools import Tool
 
 PageId = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 

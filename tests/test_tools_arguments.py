@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Metadata
+from handoff.declaration.tools import Tool
 from handoff.errors import ArgumentsRefused
-from handoff.flow import Flow
-from handoff.metadata import Metadata
-from handoff.tools import Tool
 
 PageId = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 DATA = Path(os.environ.get("HANDOFF_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))

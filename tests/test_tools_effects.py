@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, StringConstraints
 
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
+from handoff.declaration.tools import Outcome, Tool
 from handoff.errors import EffectRefused, ToolError
-from handoff.flow import Flow
-from handoff.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
-from handoff.tools import Outcome, Tool
 
 PageId = Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
 CALL = ToolCall(id="c1", idempotency_key="k1", thread_id="t1")

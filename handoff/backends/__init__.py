@@ -1,1 +1,1 @@
-"""Who runs the model. One contract (`base`), one module per backend; a flow does not know which one it runs on."""
+"""Who runs the model: one contract (`base`), a package per kind of server. A flow does not know which one it is on."""

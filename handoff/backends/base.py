@@ -18,7 +18,7 @@ from handoff.core.status import Status
 from handoff.core.usage import Usage
 
 if TYPE_CHECKING:
-    from handoff.hosted import Hosted
+    from handoff.declaration.hosted import Hosted
 
 NamedView: TypeAlias = Literal["all", "own", "since_active"]
 View: TypeAlias = NamedView | int

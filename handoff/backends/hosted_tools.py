@@ -13,7 +13,7 @@ from typing import Any
 
 from handoff.backends.wire import LONGEST, listed, mapping
 from handoff.core.answers import HostedCall, HostedKind
-from handoff.hosted import MCP, CodeInterpreter, FileSearch, Hosted, WebSearch
+from handoff.declaration.hosted import MCP, CodeInterpreter, FileSearch, Hosted, WebSearch
 
 logger = logging.getLogger("handoff")
 

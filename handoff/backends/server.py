@@ -22,8 +22,8 @@ from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from handoff.core.usage import Usage
+from handoff.declaration.hosted import secrets_of
 from handoff.errors import ConfigurationError
-from handoff.hosted import secrets_of
 
 if TYPE_CHECKING:
     import httpx2

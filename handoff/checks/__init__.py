@@ -19,9 +19,9 @@ from handoff.checks.states import analyse
 from handoff.checks.structure import check_structure
 from handoff.checks.templates import needs_of
 from handoff.checks.tools import check_tools
+from handoff.declaration.flow import Flow
+from handoff.declaration.place import Place
 from handoff.errors import DefinitionError
-from handoff.flow import Flow
-from handoff.place import Place
 
 __all__ = ["CODES", "Finding", "Hop", "Report", "Severity", "Unknown", "check", "refused"]
 

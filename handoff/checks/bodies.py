@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from handoff.metadata import Metadata
+from handoff.declaration.metadata import Metadata
 
 _CHANGING = frozenset(
     {

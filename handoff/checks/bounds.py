@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handoff.assistants import END
 from handoff.checks.findings import Finding, Hop, Unknown
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Step
+from handoff.declaration.assistants import END
 
 MOST_CHAINS = 20_000
 """At most this many chains are followed."""

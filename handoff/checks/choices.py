@@ -7,8 +7,8 @@ from types import FunctionType
 from typing import Any
 
 from handoff.checks.bodies import resolve, source_of
-from handoff.flow import Flow
-from handoff.metadata import Go
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Go
 
 
 def chooses(function: Any) -> tuple[tuple[int, Any], ...]:

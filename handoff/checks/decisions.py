@@ -16,9 +16,9 @@ from pydantic import BaseModel
 
 from handoff.checks.purity import impurity
 from handoff.checks.values import Domain, Something, UndecidedError
-from handoff.guards import name_of
-from handoff.metadata import Metadata
-from handoff.place import Place, place_of
+from handoff.declaration.guards import name_of
+from handoff.declaration.metadata import Metadata
+from handoff.declaration.place import Place, place_of
 
 MOST_ASKED = 4096
 """A guard is asked at most this often."""

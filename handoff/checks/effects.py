@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from handoff.checks.bodies import Use, use_of
 from handoff.checks.values import Domain
-from handoff.metadata import Metadata
-from handoff.signature import Source
-from handoff.tools import Tool
+from handoff.declaration.metadata import Metadata
+from handoff.declaration.signature import Source
+from handoff.declaration.tools import Tool
 
 
 def written(tool: Tool, kind: type[Metadata], known: Mapping[str, Domain]) -> tuple[dict[str, int], frozenset[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from handoff.place import Place
+from handoff.declaration.place import Place
 
 
 class Severity(Enum):

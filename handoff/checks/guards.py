@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from handoff.assistants import END
 from handoff.checks.decisions import Decision, jointly
 from handoff.checks.findings import Finding, Unknown
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Step
 from handoff.checks.values import UndecidedError
-from handoff.place import Place
+from handoff.declaration.assistants import END
+from handoff.declaration.place import Place
 
 _YES = (True, None)
 _NO = (False, None)

@@ -8,18 +8,18 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from handoff.annotations import is_mapping, members
-from handoff.assistants import END
 from handoff.checks.bodies import use_of
 from handoff.checks.effects import metadata_use
 from handoff.checks.findings import Finding
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Step
 from handoff.checks.templates import Needs
-from handoff.place import Place
-from handoff.quoting import Bare, present_field
-from handoff.signature import Source
-from handoff.tools import Tool
+from handoff.declaration.annotations import is_mapping, members
+from handoff.declaration.assistants import END
+from handoff.declaration.place import Place
+from handoff.declaration.quoting import Bare, present_field
+from handoff.declaration.signature import Source
+from handoff.declaration.tools import Tool
 
 PAIRS, LONGEST_NAME, LONGEST_VALUE = 16, 64, 512
 """What a backend keeps of a thread's metadata (M6); one pair is taken by the active assistant."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from handoff.assistants import Assistant
 from handoff.checks.findings import Finding
-from handoff.flow import Flow
-from handoff.place import Place
+from handoff.declaration.assistants import Assistant
+from handoff.declaration.flow import Flow
+from handoff.declaration.place import Place
 
 
 def check_modules(flow: Flow[Any, Any]) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff.checks.findings import Finding, Hop, Severity, Unknown
-from handoff.place import Place
+from handoff.declaration.place import Place
 
 
 @dataclass(frozen=True, slots=True)

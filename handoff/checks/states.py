@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from handoff.assistants import BACK, END, Destination, Transition
 from handoff.checks.decisions import Decision, decide
 from handoff.checks.effects import written
 from handoff.checks.findings import Hop
 from handoff.checks.steps import Asked, Call, Step
 from handoff.checks.values import Domain, domains, initial
-from handoff.flow import Flow
-from handoff.place import Place
+from handoff.declaration.assistants import BACK, END, Destination, Transition
+from handoff.declaration.flow import Flow
+from handoff.declaration.place import Place
 
 Position = tuple[str, str]
 """An assistant, and who was active before; nobody, and in flows without ways back always, is ``""``."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from handoff.assistants import Transition
 from handoff.checks.decisions import Decision
 from handoff.checks.findings import Hop
 from handoff.checks.values import Domain
-from handoff.tools import Tool
+from handoff.declaration.assistants import Transition
+from handoff.declaration.tools import Tool
 
 
 @dataclass(frozen=True, slots=True)

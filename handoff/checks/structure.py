@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from handoff.assistants import BACK, END
 from handoff.checks.bodies import use_of
 from handoff.checks.findings import Finding, Hop
 from handoff.checks.paths import circle, components, reaching
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Step
-from handoff.tools import Tool
+from handoff.declaration.assistants import BACK, END
+from handoff.declaration.tools import Tool
 
 
 def check_structure(analysis: Analysis) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from jinja2 import nodes
 
-from handoff.instructions import Instructions
+from handoff.declaration.instructions import Instructions
 
 _LENIENT = frozenset({"eq", "ne", "in", "notin"})
 """Comparisons that None takes part in."""

@@ -6,16 +6,16 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from handoff.assistants import Assistant
 from handoff.checks.choices import chooses, consults, names_flow, names_go
 from handoff.checks.findings import Finding
 from handoff.checks.metadata import Templates
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Call
-from handoff.place import Place
-from handoff.schema import obstacles
-from handoff.signature import Source
-from handoff.tools import Tool
+from handoff.declaration.assistants import Assistant
+from handoff.declaration.place import Place
+from handoff.declaration.schema import obstacles
+from handoff.declaration.signature import Source
+from handoff.declaration.tools import Tool
 
 MOST_TOOLS = 20
 """More per run are refused by servers that speak the Assistants API."""

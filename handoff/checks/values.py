@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from handoff.annotations import JSON, members, plain, takes_none
-from handoff.metadata import Metadata
+from handoff.declaration.annotations import JSON, members, plain, takes_none
+from handoff.declaration.metadata import Metadata
 
 _EMPTY: Mapping[Any, Any] = {str: "", int: 0, float: 0.0, list: [], dict: {}}
 """The one value of a type that counts as false."""

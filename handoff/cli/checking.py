@@ -13,8 +13,8 @@ from typing import Literal
 from handoff.checks import Finding, Report, check, refused
 from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.loading import ImportFailed, load_flow
+from handoff.declaration.place import Place
 from handoff.errors import DefinitionError
-from handoff.place import Place
 
 Format = Literal["text", "json", "github"]
 

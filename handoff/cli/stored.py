@@ -21,9 +21,9 @@ from handoff.cli.lending import lent
 from handoff.cli.loading import installed_flow, load_flow
 from handoff.cli.printing import STAGES, Screen, clean, counted, notice, write, write_json
 from handoff.cli.talking import printer_for
-from handoff.decisions import decide, deliver, needs_flow, thread_state
-from handoff.history import folded, replay
-from handoff.side_rooms import room_place
+from handoff.driving.decisions import decide, deliver, needs_flow, thread_state
+from handoff.driving.history import folded, replay
+from handoff.driving.side_rooms import room_place
 from handoff.store import Summary
 
 Verb: TypeAlias = Literal["approve", "refuse", "resolve", "settle"]

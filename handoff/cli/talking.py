@@ -33,7 +33,7 @@ from handoff.cli.lines import Line, script_lines, standard_input
 from handoff.cli.loading import load_flow
 from handoff.cli.printing import JsonLines, Printer, Screen, counted, notice
 from handoff.cli.values import initial_metadata
-from handoff.history import replay
+from handoff.driving.history import replay
 
 
 @dataclass(frozen=True, slots=True)

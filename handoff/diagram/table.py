@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from handoff.assistants import END, Transition
-from handoff.flow import Flow
-from handoff.guards import name_of
+from handoff.declaration.assistants import END, Transition
+from handoff.declaration.flow import Flow
+from handoff.declaration.guards import name_of
 
 #: Texts as they are.
 _AS_IS: Callable[[str], str] = str

@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from handoff.assistants import Assistant
 from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
-from handoff.flow import Flow
-from handoff.guards import name_of
+from handoff.declaration.assistants import Assistant
+from handoff.declaration.flow import Flow
+from handoff.declaration.guards import name_of
+from handoff.declaration.place import Place, caller_place, place_of
 from handoff.models.base import Answer
-from handoff.place import Place, caller_place, place_of
 
 Said: TypeAlias = str | Asked | tuple[Asked, ...] | Answer
 """What a rule gives: a reply, a call, several calls, or both."""

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_jsonable_python
 
-from handoff.assistants import Assistant
 from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Spoken
+from handoff.declaration.assistants import Assistant
+from handoff.declaration.guards import name_of
 from handoff.errors import ScriptMismatch
-from handoff.guards import name_of
 from handoff.models.base import Answer
 
 Step: TypeAlias = str | Asked | tuple[Asked, ...] | Answer | BaseException

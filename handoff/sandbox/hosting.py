@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from handoff.core.answers import Citation, HostedCall, HostedKind
 from handoff.core.items import Output
+from handoff.declaration.hosted import MCP, CodeInterpreter, FileSearch, Hosted, WebSearch
 from handoff.errors import DefinitionError
-from handoff.hosted import MCP, CodeInterpreter, FileSearch, Hosted, WebSearch
 from handoff.sandbox.world import Wire, World
 
 #: Status of a call of MCP that waits for approval.

@@ -19,7 +19,7 @@ from handoff.backends.base import Prompt
 from handoff.content import shown
 from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
-from handoff.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
+from handoff.declaration.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
 from handoff.models import Answer
 from handoff.sandbox.hosting import ASKED
 from handoff.sandbox.prompting import is_missed

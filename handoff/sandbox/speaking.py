@@ -14,7 +14,7 @@ from handoff.backends.base import OfferedTool, Prompt, ReplyFormat
 from handoff.backends.embedded import answers_of
 from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked, Item, Spoken
-from handoff.hosted import Hosted
+from handoff.declaration.hosted import Hosted
 from handoff.models import Answer
 from handoff.sandbox.model import FORCED, arguments_for
 from handoff.sandbox.prompting import pieces, tokens

@@ -14,22 +14,22 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from handoff.annotations import is_sequence
-from handoff.assistants import Assistant
 from handoff.checks.bodies import use_of
 from handoff.checks.decisions import Decision
 from handoff.checks.effects import written
 from handoff.checks.states import Analysis
 from handoff.core.state import JSON
+from handoff.declaration.annotations import is_sequence
+from handoff.declaration.assistants import Assistant
+from handoff.declaration.flow import Flow
+from handoff.declaration.guards import name_of
+from handoff.declaration.signature import REQUIRED, Source
+from handoff.declaration.tools import Tool
 from handoff.errors import ArgumentsRefused, ConfigurationError
-from handoff.flow import Flow
-from handoff.guards import name_of
-from handoff.signature import REQUIRED, Source
 from handoff.testing.constants import constants_of
 from handoff.testing.inventing import Nothing, invent
 from handoff.testing.rehearsal import Pretence
 from handoff.testing.view import is_named
-from handoff.tools import Tool
 
 #: At most this many combinations of values are tried for one call.
 MOST_COMBINED = 64

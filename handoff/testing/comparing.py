@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from handoff import calls
 from handoff.core import events as happened
 from handoff.core.batch import renewed, winner, working_metadata
 from handoff.core.items import Asked
 from handoff.core.state import END, Call, Mode, Move, State
+from handoff.declaration.flow import Denied, Flow
+from handoff.driving import calls
+from handoff.driving.judge import FlowJudge, decide
 from handoff.errors import InstructionsError, MetadataRefused
-from handoff.flow import Denied, Flow
-from handoff.judge import FlowJudge, decide
 from handoff.store.base import JournalRecord
 from handoff.testing.tracing import Recorded, recorded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from handoff.annotations import is_mapping
+from handoff.declaration.annotations import is_mapping
 
 
 def constants_of(function: Any) -> list[Any]:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from handoff.declaration.flow import Flow
 from handoff.diagram import Diagram, diagram_of
 from handoff.errors import ConfigurationError
-from handoff.flow import Flow
 from handoff.testing.recording import (
     OUTCOMES,
     Kind,

@@ -1,4 +1,4 @@
-"""One thread under way without an event loop: what `handoff.driver` does, in the caller's own time.
+"""One thread under way without an event loop: what `handoff.driving.driver` does, in the caller's own time.
 
 Every change goes through `feed`, as there. What is then outstanding is done at once, one thing after the other, until
 only the model is waited for, or a body that the test holds. A crash forgets all but the store.
@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from handoff import calls
 from handoff.backends.base import Prompt
 from handoff.clock import Clock
 from handoff.core import events as happened
@@ -22,21 +21,22 @@ from handoff.core.events import Event
 from handoff.core.items import Item
 from handoff.core.state import Mode, State
 from handoff.core.status import Status
-from handoff.effects import Bound, BoundProbe
+from handoff.declaration.effects import Bound, BoundProbe
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps, Metadata
+from handoff.declaration.tools import Tool
+from handoff.driving import calls
+from handoff.driving.journaled import Journaled, result_key
+from handoff.driving.judge import FlowJudge
+from handoff.driving.ledger import summary_of
+from handoff.driving.turn import advance
 from handoff.errors import ConfigurationError
 from handoff.events import ThreadEvent, ToolProgress, ToolStarted
-from handoff.flow import Flow
-from handoff.journaled import Journaled, result_key
-from handoff.judge import FlowJudge
-from handoff.ledger import summary_of
 from handoff.limits import Limits
-from handoff.metadata import Deps, Metadata
 from handoff.observers import OBSERVERS
 from handoff.store.base import Commit, Receipt, RowKind, Store
 from handoff.testing.loop import PrivateLoop
 from handoff.testing.suspending import Asked, Suspending
-from handoff.tools import Tool
-from handoff.turn import advance
 
 #: What the embedded backend can do.
 MODE = Mode(swap=True, carry=False, steer=True)

@@ -12,10 +12,10 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from handoff.assistants import M
+from handoff.declaration.assistants import M
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
 from handoff.errors import ConfigurationError
-from handoff.flow import Flow
-from handoff.metadata import Deps
 from handoff.store.base import Store
 from handoff.testing.following import Exploration, Explored
 from handoff.testing.loop import PrivateLoop

@@ -16,9 +16,9 @@ from graphlib import TopologicalSorter
 from hashlib import blake2b
 from typing import Any, Generic, TypeAlias
 
-from handoff.assistants import M
+from handoff.declaration.assistants import M
+from handoff.declaration.metadata import Deps
 from handoff.errors import ConfigurationError, HandoffError
-from handoff.metadata import Deps
 from handoff.testing.schedule import Broken, Step
 from handoff.testing.soundness import problem_of
 from handoff.testing.world import Check, World

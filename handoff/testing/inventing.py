@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from handoff.annotations import is_mapping
+from handoff.declaration.annotations import is_mapping
 from handoff.testing.patterns import matching
 
 #: A JSON schema.

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeAlias
 
-from handoff import calls
 from handoff.core import events as happened
 from handoff.core.commands import RunBody
-from handoff.flow import Flow
-from handoff.judge import wake_at
+from handoff.declaration.flow import Flow
+from handoff.driving import calls
+from handoff.driving.judge import wake_at
 from handoff.testing.clock import OffsetClock
 from handoff.testing.driver import InlineDriver
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Literal, Never, TypeAlias, get_args
 
-from handoff.assistants import M
 from handoff.checks.states import analyse
+from handoff.declaration.assistants import M
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps, Metadata
 from handoff.errors import ConfigurationError, HandoffError
-from handoff.flow import Flow
 from handoff.limits import Limits
-from handoff.metadata import Deps, Metadata
 from handoff.observers import observing_alone
 from handoff.testing.choices import Arguments, Choices, Values
 from handoff.testing.playing import Played, play_step

@@ -8,15 +8,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from handoff import calls
-from handoff.assistants import M
 from handoff.core.items import Asked
 from handoff.core.state import JSON, Phase
+from handoff.declaration.assistants import M
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.driving import calls
 from handoff.errors import InstructionsError
 from handoff.events import TransitionTaken
-from handoff.flow import Flow
 from handoff.limits import Limits
-from handoff.metadata import Deps
 from handoff.testing.rehearsal import (
     Action,
     ModelCalls,

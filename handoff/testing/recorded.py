@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from handoff import calls
-from handoff.assistants import M
+from handoff.declaration.assistants import M
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps, Go, Pending
+from handoff.driving import calls
 from handoff.errors import EffectRefused, ToolError
-from handoff.flow import Flow
-from handoff.metadata import Deps, Go, Pending
 from handoff.testing.driver import Held, InlineDriver
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk

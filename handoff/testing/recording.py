@@ -10,20 +10,20 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
-from handoff.assistants import Transition
 from handoff.core import events as happened
 from handoff.core import receive
 from handoff.core.batch import winner, working_metadata
 from handoff.core.codec import load
 from handoff.core.events import Event
 from handoff.core.state import Call, Move, State
+from handoff.declaration.assistants import Transition
+from handoff.declaration.flow import Flow
+from handoff.declaration.tools import Tool
+from handoff.driving.judge import silences
 from handoff.errors import MetadataRefused
 from handoff.events import moves
-from handoff.flow import Flow
-from handoff.judge import silences
 from handoff.observers import observing
 from handoff.store.base import JournalRecord
-from handoff.tools import Tool
 
 Kind: TypeAlias = Literal["assistants", "transitions", "guards", "outcomes"]
 #: How a call can come out: its body ran to the end; it failed; it was refused before its body; it became a ticket.

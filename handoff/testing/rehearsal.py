@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from handoff import calls
 from handoff.core import events as happened
 from handoff.core import receive, todo
 from handoff.core.commands import RunBody
@@ -19,17 +18,18 @@ from handoff.core.events import Event
 from handoff.core.items import Asked
 from handoff.core.state import JSON, Move, Phase, State
 from handoff.core.status import Status
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Go, Metadata
+from handoff.driving import calls
+from handoff.driving.judge import FlowJudge, silences
+from handoff.driving.turn import advance
 from handoff.errors import MetadataRefused
 from handoff.events import moves
-from handoff.flow import Flow
-from handoff.judge import FlowJudge, silences
 from handoff.limits import Limits
-from handoff.metadata import Go, Metadata
 from handoff.store.base import InboxRow, RowKind
 from handoff.testing.driver import MODE
 from handoff.testing.recording import Recorder, flow_key
 from handoff.testing.story import fields_of
-from handoff.turn import advance
 
 #: The time at which all is thought to happen, Unix seconds: no clock matters here.
 AT = 0.0

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from handoff import calls
 from handoff.core.commands import RunBody
-from handoff.errors import KeyReused, RunFailed
-from handoff.events import RoomChanged
-from handoff.side_rooms import (
+from handoff.declaration.tools import Tool
+from handoff.driving import calls
+from handoff.driving.side_rooms import (
     INQUIRY,
     asked_in_words,
     begun_before,
@@ -24,9 +23,10 @@ from handoff.side_rooms import (
     has_answered,
     reply_of,
 )
+from handoff.errors import KeyReused, RunFailed
+from handoff.events import RoomChanged
 from handoff.testing.driver import InlineDriver
 from handoff.testing.suspending import Asked
-from handoff.tools import Tool
 
 if TYPE_CHECKING:
     from handoff.testing.talk import Talk

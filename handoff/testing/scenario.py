@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from handoff.assistants import M
 from handoff.backends.base import Prompt
 from handoff.content import Content
 from handoff.core.answers import Extra
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Run, Ticket
 from handoff.core.status import Status
-from handoff.decisions import Decision
+from handoff.declaration.assistants import M
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.driving.decisions import Decision
 from handoff.errors import ConfigurationError
-from handoff.flow import Flow
-from handoff.metadata import Deps
 from handoff.models import Answer
 from handoff.store.base import Receipt
 from handoff.testing.talk import Talk

@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from handoff import calls
-from handoff.metadata import Deps
+from handoff.declaration.metadata import Deps
+from handoff.driving import calls
 from handoff.testing.driver import Held, InlineDriver
 
 Disturbance: TypeAlias = Literal["early", "crash", "cancel", "expire", "fail", "silence"]

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from handoff.core.state import Phase
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Metadata
+from handoff.declaration.tools import Tool
 from handoff.errors import ConfigurationError
-from handoff.flow import Flow
 from handoff.limits import Limits
-from handoff.metadata import Metadata
 from handoff.testing.choices import Choices
 from handoff.testing.rehearsal import (
     Action,
@@ -31,7 +32,6 @@ from handoff.testing.rehearsal import (
     UserSpeaks,
     silence_of,
 )
-from handoff.tools import Tool
 
 #: A search ends after this many ways on were tried.
 MOST_TRIED = 50_000

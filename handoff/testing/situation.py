@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from handoff import calls
-from handoff.assistants import M
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.items import UserMessage
 from handoff.core.state import Phase, State, Ticket
-from handoff.flow import Flow
-from handoff.judge import wake_at
-from handoff.metadata import Deps
+from handoff.declaration.assistants import M
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.driving import calls
+from handoff.driving.judge import wake_at
 from handoff.store.base import Store
 from handoff.store.memory import MemoryStore
 from handoff.testing.clock import StoppedClock

@@ -9,23 +9,23 @@ from typing import Any, cast
 
 from pydantic_core import to_jsonable_python
 
-from handoff import calls
-from handoff.assistants import M
 from handoff.core.commands import Key
 from handoff.core.state import Ticket
-from handoff.decisions import Decision, decide
+from handoff.declaration.assistants import M
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.declaration.tools import Tool
+from handoff.driving import calls
+from handoff.driving.decisions import Decision, decide
 from handoff.errors import ConfigurationError, TicketClosed
 from handoff.events import RoomChanged
-from handoff.flow import Flow
 from handoff.limits import Limits
-from handoff.metadata import Deps
 from handoff.testing.driver import Held, InlineDriver
 from handoff.testing.passing import Passing
 from handoff.testing.rooms import TalkRooms
 from handoff.testing.suspending import Asked
 from handoff.testing.view import View, Within, is_named, tool_name
 from handoff.thread import EditReceipt
-from handoff.tools import Tool
 
 
 class Surroundings(View[M]):

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from handoff.consulting import Consultation, Inquiry, Interrupted, RoomReply
 from handoff.core.commands import RunBody
-from handoff.effects import Bound
+from handoff.declaration.consulting import Consultation, Inquiry, Interrupted, RoomReply
+from handoff.declaration.effects import Bound
+from handoff.driving.side_rooms import RoomPlace
 from handoff.errors import KeyReused
-from handoff.side_rooms import RoomPlace
 from handoff.testing.loop import PrivateLoop
 
 

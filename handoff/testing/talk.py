@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from handoff import calls
-from handoff.assistants import Assistant, M
 from handoff.backends.base import Ended
 from handoff.content import Content, message_row
 from handoff.core import events as happened
@@ -20,9 +18,11 @@ from handoff.core.answers import Extra
 from handoff.core.items import Asked
 from handoff.core.state import Run
 from handoff.core.status import Status
+from handoff.declaration.assistants import Assistant, M
+from handoff.declaration.reply_models import checked, problem_of
+from handoff.driving import calls
 from handoff.errors import ArgumentsRefused, ConfigurationError
 from handoff.models import Answer, call
-from handoff.reply_models import checked, problem_of
 from handoff.store.base import Receipt
 from handoff.testing.story import spelled
 from handoff.testing.surroundings import Surroundings

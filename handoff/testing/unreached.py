@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from handoff.assistants import Transition
 from handoff.checks.decisions import Decision
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Step
-from handoff.flow import Flow
+from handoff.declaration.assistants import Transition
+from handoff.declaration.flow import Flow
+from handoff.declaration.tools import Tool
 from handoff.testing.choices import Choices
 from handoff.testing.recording import allow_item, guard_item
 from handoff.testing.searching import MOST_TRIED, Goal
-from handoff.tools import Tool
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from handoff.assistants import Assistant, M
 from handoff.backends.base import Prompt
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.items import Item, Output
 from handoff.core.state import Run, State, Ticket
 from handoff.core.status import Status
+from handoff.declaration.assistants import Assistant, M
+from handoff.declaration.flow import Flow
+from handoff.declaration.guards import name_of
+from handoff.declaration.metadata import Deps
+from handoff.declaration.tools import Tool
 from handoff.events import ThreadEvent, told
-from handoff.flow import Flow
-from handoff.guards import name_of
 from handoff.limits import Limits
-from handoff.metadata import Deps
 from handoff.store.base import Store
 from handoff.store.memory import MemoryStore
 from handoff.testing.clock import OffsetClock
@@ -25,7 +26,6 @@ from handoff.testing.driver import InlineDriver
 from handoff.testing.loop import PrivateLoop
 from handoff.testing.story import Story, TalkMismatch, fields_of
 from handoff.thread import EditReceipt
-from handoff.tools import Tool
 
 #: Id of the thread of a talk.
 THREAD = "talk"

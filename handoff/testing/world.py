@@ -13,13 +13,13 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic_core import to_jsonable_python
 
-from handoff import calls
-from handoff.assistants import M
 from handoff.core import events as happened
 from handoff.core.status import Status
-from handoff.decisions import decide
+from handoff.declaration.assistants import M
+from handoff.driving import calls
+from handoff.driving.decisions import decide
+from handoff.driving.judge import wake_at
 from handoff.errors import ConfigurationError, ThreadClosed
-from handoff.judge import wake_at
 from handoff.models import Answer
 from handoff.testing.driver import Held
 from handoff.testing.scenario import Answerer, Edit, Message, Ruling

@@ -20,10 +20,10 @@ from types import ModuleType
 from typing import Any, TypeAlias
 from unittest import mock
 
-from handoff import turn
 from handoff.core import events as happened
 from handoff.core.items import Note, UserMessage
 from handoff.core.state import State
+from handoff.driving import turn
 from handoff.store.base import InboxRow
 
 #: The module, which `handoff.core.receive` the function hides.

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from handoff import DefinitionError, Flow, Go
-from handoff.assistants import Assistant, Destination
 from handoff.checks import Report, check, refused
-from handoff.routes import Route
-from handoff.tools import Tool
+from handoff.declaration.assistants import Assistant, Destination
+from handoff.declaration.routes import Route
+from handoff.declaration.tools import Tool
 
 FLOWS = Path(__file__).parents[2] / "flows"
 

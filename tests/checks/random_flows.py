@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from handoff import Flow, FromMetadata, Metadata
-from handoff.flow import Denied, Transition
+from handoff.declaration.flow import Denied, Transition
 
 
 class Facts(Metadata):

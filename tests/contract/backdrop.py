@@ -21,8 +21,8 @@ from handoff.backends.base import Backend, Prompt
 from handoff.core.items import Item, Output, Spoken
 from handoff.core.state import State
 from handoff.core.status import ACTIVE, TERMINAL
+from handoff.driving.history import replay
 from handoff.events import RunChanged
-from handoff.history import replay
 from handoff.sandbox import Faults, Sandbox, serving
 from handoff.testing import ManualClock
 from tests.contract.forms import Form

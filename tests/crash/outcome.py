@@ -24,7 +24,7 @@ from handoff.core.items import Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Call, Progress, State
 from handoff.core.texts import tell
 from handoff.core.transcript import stored_by
-from handoff.history import folded
+from handoff.driving.history import folded
 from handoff.store import LedgerRow, TicketRow
 from tests.crash.effects import Effects
 from tests.crash.life import STORE, THREAD

@@ -1,7 +1,7 @@
 """The proof of the core: an exhaustive search over a nondeterministic environment, mutants of the core, random walks.
 
-The core's inbox is rows in the store, so the search runs over the core together with `handoff.turn.advance`, which
-decides what one commit holds. Families (families.py) say what may happen together; the environment plays users, inbox,
+The core's inbox is rows in the store, so the search runs over the core together with `driving.turn`, which decides what
+one commit holds. Families (families.py) say what may happen together; the environment plays users, inbox,
 store, both kinds of backend, tool bodies and crashes; an onlooker keeps books of its own, and named invariants compare
 them with the state. For a campaign: `run_all()`, `run_family(family)`, `run_mutant(mutant)`, `check_orders(core)`
 and `walk(seed, events)`, each returning counts and raising or reporting a `Violation`.

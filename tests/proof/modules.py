@@ -32,7 +32,7 @@ class Core:
         self.state: Any = modules["handoff.core.state"]
         self.items: Any = modules["handoff.core.items"]
         self.commands: Any = modules["handoff.core.commands"]
-        self.turn: Any = modules["handoff.turn"]
+        self.turn: Any = modules["handoff.driving.turn"]
         self.status: Any = modules["handoff.core.status"].Status
         self.receive: Any = modules["handoff.core.receive"].receive
         self.todo: Any = modules["handoff.core.todo"].todo
@@ -83,7 +83,7 @@ def load(patches: Patches | None = None) -> Core:
     Raises:
         ValueError: if a text does not occur exactly once, or a path is no module of the core.
     """
-    names = ["handoff.core", *(f"handoff.core.{name}" for name in CORE), "handoff.turn"]
+    names = ["handoff.core", *(f"handoff.core.{name}" for name in CORE), "handoff.driving.turn"]
     if not patches:
         return Core({name: importlib.import_module(name) for name in names})
     finder = _Finder(patches)
@@ -101,4 +101,4 @@ def load(patches: Patches | None = None) -> Core:
         sys.meta_path.remove(finder)
         sys.modules.update(saved)
         package.core = saved["handoff.core"]  # type: ignore[attr-defined]
-        package.turn = saved["handoff.turn"]  # type: ignore[attr-defined]
+        package.turn = saved["handoff.driving.turn"]  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ STATE = "handoff/core/state.py"
 TODO = "handoff/core/todo.py"
 BOUNDS = "handoff/core/bounds.py"
 TICKETS = "handoff/core/tickets.py"
-TURN = "handoff/turn.py"
+TURN = "handoff/driving/turn.py"
 
 Change = tuple[str, str, str]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
+from handoff.declaration.metadata import dump
+from handoff.driving.history import replay as told_of
 from handoff.errors import HandoffError
 from handoff.events import MessageAdded, TransitionTaken
-from handoff.history import replay as told_of
-from handoff.metadata import dump
 from tests.contract.backdrop import Backdrop, HandsOver
 from tests.replay.script import Called, Said, Script, Turn
 from tests.support.models import Step

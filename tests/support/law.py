@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from handoff import Flow, Metadata, RunFailed, ToolCall, ToolError
-from handoff.consulting import Share
+from handoff.declaration.consulting import Share
 from tests.support.workshop import Bench
 
 

@@ -1,0 +1,339 @@
+"""The responses backend: OpenAI's Responses API, chained, on a conversation, or with the transcript of our store.
+
+Chained or on a conversation a request carries what is new, and the server has the rest; the transcript in our store
+stays the truth, and is sent in full whenever what the server has cannot be built on. With `history="own"` it always is,
+and the server stores nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from handoff.backends.base import Accepted, Capability, Known, Request
+from handoff.backends.hosted_tools import decided
+from handoff.backends.responses.answer import ResponsesAnswer
+from handoff.backends.responses.background import Background, cancelled
+from handoff.backends.responses.conversation import cleared, made
+from handoff.backends.responses.items import items_of
+from handoff.backends.responses.link import Kind, Link
+from handoff.backends.responses.question import ResponsesQuestion
+from handoff.backends.server import ServerBackend
+from handoff.backends.spelling import Encoder
+from handoff.backends.wire import Refused, Repeats, Unreadable
+from handoff.clock import Clock
+from handoff.core.items import Asked
+from handoff.declaration.hosted import secrets_of
+from handoff.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+logger = logging.getLogger("handoff")
+
+History = Literal["chain", "conversation", "own"]
+#: What requests build on, by the way the history is kept.
+KINDS: Mapping[str, Kind | None] = {"chain": "response", "conversation": "conversation", "own": None}
+#: How many threads' reasoning, and how many conversations nobody has to look at, are kept.
+THREADS = 10_000
+#: Seconds a cancel of a response in the background may take, and how often it is tried.
+CANCELLING, TRIES = 5.0, 3
+#: How often an MCP server may ask for approval in one request of ours.
+ROUNDS = 10
+
+_Kept = dict[str, tuple[Mapping[str, Any], ...]]
+
+
+class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
+    """Asks a Responses server.
+
+    Attributes:
+        mode: outputs, steered messages and the next assistant go in one request.
+        model: name of the model for assistants that declare none.
+    """
+
+    path: ClassVar[str] = "/responses"
+    #: All there is.
+    carries: frozenset[Capability] = frozenset(get_args(Capability))
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        history: History = "chain",
+        background: bool = False,
+        reasoning: bool = False,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        client: AsyncOpenAI | None = None,
+        stream: bool = True,
+        input_tokens: int | None = None,
+        timeout: float = 300.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Speak to a server.
+
+        Args:
+            model: name of the model for assistants that declare none.
+            history: `chain`: requests build on the response before, which the server keeps. `conversation`: they build
+                on a conversation, which it keeps for as long as nobody deletes it. `own`: each request carries the
+                transcript, and the server keeps nothing.
+            background: the server makes answers by itself, and they are followed: a line that breaks, or a restart,
+                loses nothing of one. Not with `own`, which has nothing stored.
+            reasoning: with `own`, for models that reason: what they thought goes back with their calls, encrypted.
+            base_url: where the server is; by default what the SDK takes from the environment.
+            api_key: the key; by default `OPENAI_API_KEY`. A server at a `base_url` may need none.
+            client: a client of the SDK to use instead; it is left open.
+            stream: whether text is told as it is written. Without, answers come whole.
+            input_tokens: the most a request may carry that builds on nothing, roughly; the oldest turns are left out.
+            timeout: seconds without a byte after which a request is made again.
+            clock: the time, for waits; the same as that of the threads.
+
+        Raises:
+            ConfigurationError: there is no key, or an argument cannot work.
+        """
+        if history not in KINDS:
+            raise ConfigurationError(f"history={history!r}: give 'chain', 'conversation' or 'own'")
+        if reasoning and history != "own":
+            raise ConfigurationError("reasoning=True goes with history='own': the server keeps it anyway")
+        if background and history == "own":
+            raise ConfigurationError("background=True needs a stored response: give history='chain' or 'conversation'")
+        super().__init__(
+            model,
+            base_url=base_url,
+            api_key=api_key,
+            client=client,
+            stream=stream,
+            input_tokens=input_tokens,
+            timeout=timeout,
+            clock=clock,
+        )
+        self._kind: Kind | None = KINDS[history]
+        self._background = background
+        self._encoder = Encoder(items_of)
+        #: Conversations that are known to hold what their link says, and nothing else.
+        self._clear: OrderedDict[str, str] = OrderedDict()
+        #: The responses that are followed here, by thread: they may have to be cancelled before they are journaled.
+        self._running: dict[str, str] = {}
+        #: Requests whose answer nobody waits for, until what they began is cancelled.
+        self._abandoned: set[asyncio.Task[None]] = set()
+        #: The reasoning of each thread's latest run, by the first call it came with.
+        self._reasoning: OrderedDict[str, tuple[int, _Kept]] = OrderedDict()
+        self._common: dict[str, Any] = {"store": self._kind is not None}
+        if stream:
+            self._common["stream"] = True
+        if background:
+            self._common["background"] = True
+        if reasoning:
+            self._common["include"] = ["reasoning.encrypted_content"]
+
+    async def cancel(self, request: Request) -> None:
+        """Cancel the response that is being made in the background; else closing what `open` gave was all.
+
+        Args:
+            request: the run's request.
+        """
+        link = Link.read(request.ref)
+        running = self._running.pop(request.thread, "" if link is None else link.running)
+        if not running:
+            return
+        await self._cancelled(running)
+
+    async def close(self) -> None:
+        """Cancel what was begun that nobody waits for, and close the client if it is ours. Again it does nothing."""
+        while self._abandoned:
+            await asyncio.wait(set(self._abandoned))
+        await super().close()
+
+    async def _cancelled(self, running: str) -> None:
+        client, repeats = self._connected(), Repeats(self._clock, self._clock.now() + CANCELLING)
+        for _ in range(TRIES):
+            try:
+                await cancelled(client, running, self._options(repeats.left))
+            except Exception as error:
+                failure = self._failure(client, error)
+                if failure is None:
+                    raise
+                if not await repeats.wait(failure):
+                    break
+            else:
+                return
+        logger.warning("the response %s could not be cancelled; it goes on by itself", running)
+
+    # -- one request ---------------------------------------------------------------------------------------------------
+
+    def _question(self, request: Request) -> ResponsesQuestion:
+        fields = self._common if "model" in request.prompt.options else {**self._common, "model": self.model}
+        run, reasoning = self._reasoning.get(request.thread, (request.run, {}))
+        known = Link.read(request.ref)
+        link, kind = None, self._kind
+        if kind is not None and request.prompt.view == "all":
+            link = known if known is not None and known.kind == kind else Link(kind)
+        question = ResponsesQuestion(
+            request,
+            self._encoder,
+            link=link,
+            reasoning=reasoning if run == request.run else {},
+            fields=fields,
+            input_tokens=self._input_tokens,
+        )
+        if known is not None and request.purpose == "watch":
+            question.running = known.running
+        return question
+
+    def _answer(self, request: Request, earlier: ResponsesAnswer | None) -> ResponsesAnswer:
+        return ResponsesAnswer(earlier, secrets_of(request.prompt.hosted))
+
+    def _goes_on(self, request: Request, question: ResponsesQuestion, answer: ResponsesAnswer) -> bool:
+        """Answer the approval requests of MCP servers by the declared policy, so that no run ever waits for them."""
+        if not answer.approvals or answer.calls or answer.cut:
+            return False
+        if answer.rounds >= ROUNDS:
+            answer.cut = f"an MCP server asked for approval {ROUNDS} times"
+            return False
+        kept = answer.id if self._kind is not None else ""
+        question.answer(kept, answer.output, self._decided(request, answer))
+        return True
+
+    def _decided(self, request: Request, answer: ResponsesAnswer) -> list[Mapping[str, Any]]:
+        hosted = request.prompt.hosted
+        decisions = [decided(one, hosted, answer.secrets) for one in answer.approvals]
+        answer.hosted = (*answer.hosted, *(refused for _, refused in decisions if refused is not None))
+        given = [item for item, _ in decisions]
+        if answer.reasoning:
+            answer.reasoning = (*answer.reasoning, *given)
+        return given
+
+    def _watches(self, question: ResponsesQuestion) -> bool:
+        return bool(question.running)
+
+    async def _attempt(
+        self, client: AsyncOpenAI, question: ResponsesQuestion, answer: ResponsesAnswer, repeats: Repeats
+    ) -> AsyncGenerator[str | Known | Accepted, None]:
+        fresh = not question.running and not question.answering
+        if fresh and question.link is not None and question.link.kind == "conversation":
+            ref = await self._conversed(client, question, repeats)
+            if ref:
+                yield Known(ref)
+        asked = self._followed if self._background or question.running else super()._attempt
+        async with aclosing(asked(client, question, answer, repeats)) as said:
+            async for one in said:
+                yield one
+
+    async def _conversed(self, client: AsyncOpenAI, question: ResponsesQuestion, repeats: Repeats) -> str:
+        """See to it that the conversation holds what it is to hold; return its name if it was made only now."""
+        thread, link = question.request.thread, question.link
+        assert link is not None
+        if link.id and self._clear.pop(thread, None) != link.ref():
+            if not await cleared(client, link, self._options(repeats.left)):
+                question.give_up()
+            link = question.link
+            assert link is not None
+        if link.id:
+            return ""
+        made_id = await made(client, question.mirrored(), self._options(repeats.left))
+        if not made_id:
+            raise Unreadable("the conversation that was made has no id")
+        question.link = Link("conversation", made_id)
+        return question.link.ref()
+
+    async def _followed(
+        self, client: AsyncOpenAI, question: ResponsesQuestion, answer: ResponsesAnswer, repeats: Repeats
+    ) -> AsyncGenerator[str | Known | Accepted, None]:
+        """Begin the response in the background, unless it was begun before, and follow it to its end."""
+
+        def abandon(opening: asyncio.Future[Any]) -> None:
+            self._abandon(work, opening)
+
+        work = Background(
+            client,
+            answer,
+            clock=self._clock,
+            options=self._options,
+            failure=lambda error: self._failure(client, error),
+            abandon=abandon,
+            stream=self._stream,
+            running=question.running,
+        )
+        question.running = ""  # whatever ends this attempt, the next one begins another
+        thread, due = question.request.thread, len(question.request.prompt.due)
+        known = bool(work.running)
+        phases = [] if known else [work.begin(question.body(), repeats.left)]
+        for phase in (*phases, work.follow(repeats)):
+            try:
+                async with aclosing(phase) as texts:
+                    async for text in texts:
+                        if work.running and not known:
+                            known = True
+                            self._running[thread] = work.running
+                            yield Accepted(due, self._made(question, work.running))
+                        yield text
+            except Exception as error:
+                failure = None if isinstance(error, Refused) else self._failure(client, error)
+                # One that has begun goes on though the line broke: it is followed, not made again.
+                if phase not in phases or not known or failure is None or not failure.passing:
+                    self._running.pop(thread, None)
+                    if known and not isinstance(error, Refused):
+                        await self._cancelled(work.running)  # nobody will follow it any more
+                    raise
+        self._running.pop(thread, None)
+
+    def _abandon(self, work: Background, opening: asyncio.Future[Any]) -> None:
+        """Cancel what a request begins that nobody waits for any more, as soon as it is known."""
+
+        async def end() -> None:
+            with contextlib.suppress(Exception):  # it was refused, or never arrived
+                async with asyncio.timeout(CANCELLING):
+                    events = await opening
+                if events is not None:
+                    await events.rest.aclose()
+                    await events.response.aclose()
+            if work.running:
+                await self._cancelled(work.running)
+
+        task = asyncio.create_task(end())
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+
+    def _made(self, question: ResponsesQuestion, running: str) -> str:
+        """What the server has beside the response it is making now: the same as before."""
+        kind: Kind = self._kind or "response"
+        link = question.link or Link.read(question.request.ref) or Link(kind)
+        return replace(link, running=running).ref()
+
+    def _answered(
+        self, question: ResponsesQuestion, request: Request, answer: ResponsesAnswer, calls: tuple[Asked, ...]
+    ) -> str:
+        prompt = request.prompt
+        if answer.approvals:
+            return ""  # asked beside calls of ours: what waits for an answer is left behind, and asked again if need be
+        if self._kind is None:
+            if calls and answer.reasoning:
+                run, kept = self._reasoning.get(request.thread, (request.run, _Kept()))
+                kept = kept if run == request.run else _Kept()
+                _keep(self._reasoning, request.thread, (request.run, {**kept, calls[0].id: answer.reasoning}))
+            return ""
+        # Calls that had to be renamed are not known to the server under their names here.
+        if prompt.view != "all" or calls != answer.calls or not (answer.text or calls):
+            return ""
+        position = len(prompt.transcript) + len(prompt.due) + 1
+        if self._kind == "response":
+            return Link("response", answer.id, position).ref() if answer.id else ""
+        if question.link is None or not question.link.id or not answer.last:
+            return ""
+        ref = Link("conversation", question.link.id, position, answer.last).ref()
+        _keep(self._clear, request.thread, ref)
+        return ref
+
+
+def _keep(values: OrderedDict[str, Any], thread: str, value: object) -> None:
+    values[thread] = value
+    values.move_to_end(thread)
+    if len(values) > THREADS:
+        values.popitem(last=False)

@@ -1,0 +1,273 @@
+"""The bodies of a thread's calls: started once, run to their end, and brought to their batch or to the inbox.
+
+A body holds a kernel lock of its own until its outcome is kept, so that nobody takes it for lost (O). One that is not
+idempotent is committed as started just before it starts (E1). It is never cancelled: what its batch does not wait for
+goes on for a ticket (D2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import functools
+import logging
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+from handoff.clock import Clock
+from handoff.core import events as happened
+from handoff.core.commands import RunBody
+from handoff.declaration.consulting import Consultation, Inquiry, is_interruption
+from handoff.declaration.effects import Bound, BoundProbe
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.driving import calls
+from handoff.driving.journaled import result_key
+from handoff.driving.requests import told_to_end
+from handoff.errors import ConfigurationError, StoreError
+from handoff.events import ToolProgress, ToolStarted
+from handoff.store.base import Lock
+
+if TYPE_CHECKING:
+    from handoff.driving.driver import Driver
+
+logger = logging.getLogger("handoff")
+
+Place = tuple[int, int, str]
+"""(run, batch, call id)."""
+
+#: Seconds between two attempts to have the thread while another process drives it.
+FOLLOW = 0.05
+
+
+class Consults(Protocol):
+    """Who opens side rooms for bodies."""
+
+    def begin(
+        self, loop: asyncio.AbstractEventLoop, thread: str, command: RunBody, tool: str, inquiry: Inquiry[Any]
+    ) -> Consultation[Any]:
+        """Open a room for a body; called from any thread."""
+        ...
+
+    def leave(self, thread: str, place: Place) -> None:
+        """Stop what a body that has ended did not wait for."""
+        ...
+
+
+class Bodies:
+    """The bodies of one thread.
+
+    Args:
+        driver: the thread.
+        flow: the declaration, frozen.
+        deps: what the process lends.
+        tools: where synchronous bodies run.
+        clock: the time.
+        rooms: who opens side rooms.
+    """
+
+    def __init__(
+        self, driver: Driver, flow: Flow[Any, Any], deps: Deps | None, tools: Executor, clock: Clock, rooms: Consults
+    ) -> None:
+        self._driver = driver
+        self._flow = flow
+        self._deps = deps
+        self._tools = tools
+        self._clock = clock
+        self._rooms = rooms
+        #: The bodies that run here.
+        self.running: dict[Place, Lock] = {}
+        #: Those not to be started here: another process runs them, or their result waits in the inbox.
+        self.elsewhere: set[Place] = set()
+
+    # -- which are lost ------------------------------------------------------------------------------------------------
+
+    async def lost(self) -> tuple[Place, ...]:
+        """Return the started bodies that no process runs any more: their lock is free and no result of theirs waits."""
+        self.elsewhere.clear()
+        found: list[Place] = []
+        posted = {row.key for row in await self._driver.call(self._driver.store.inbox, self._driver.thread)}
+        for place in self._driver.journaled.begun():
+            if self._driver.has(("body", *place)):
+                continue
+            lock = None if result_key(*place) in posted else await self._lock(place)
+            if lock is None:
+                self.elsewhere.add(place)
+                continue
+            lock.release()
+            found.append(place)
+        return tuple(found)
+
+    async def _lock(self, place: Place) -> Lock | None:
+        run, batch, call = place
+        # No thread's id holds a NUL, so no thread, and no side room, is called like a body.
+        return await self._driver.call(self._driver.store.lock, f"{self._driver.thread}\0{run}/{batch}/{call}")
+
+    # -- one body ------------------------------------------------------------------------------------------------------
+
+    async def run(self, command: RunBody) -> None:
+        """Run a body and bring its outcome to where it belongs.
+
+        Args:
+            command: which body.
+        """
+        lock = await self._lock(command.place)
+        if lock is None:
+            self.elsewhere.add(command.place)
+            return
+        self.running[command.place] = lock
+        try:
+            result = await self._outcome(command)
+            if result is not None:
+                await self._deliver(command, result)
+        finally:
+            self._rooms.leave(self._driver.thread, command.place)
+            # Only now: until the result is journaled or posted, nobody may take the body for lost.
+            self.running.pop(command.place).release()
+            self._driver.drop(("timeout", *command.key))
+
+    async def _outcome(self, command: RunBody) -> calls.Result | None:
+        """Run the body to its outcome; None if it is no longer wanted."""
+        state, thread = self._driver.journaled.state, self._driver.thread
+        call, asker, begun = calls.asked(state, command)
+        if begun and not call.idempotent and not call.probed:
+            return calls.Result("", {}, in_doubt=True)  # it was started, and what came of it could not be kept
+
+        def report(text: str, fraction: float | None) -> None:
+            self._driver.tell(ToolProgress(thread, command.run, call.id, call.tool, text, fraction))
+
+        loop = asyncio.get_running_loop()
+
+        def consult(inquiry: Inquiry[Any]) -> Consultation[Any]:
+            if command.place not in self.running:
+                raise ConfigurationError(f"the call of {call.tool} has ended: consult while its body runs")
+            return self._rooms.begin(loop, thread, command, call.tool, inquiry)
+
+        try:
+            told, at = _on_loop(report), self._clock.now()
+            body = calls.prepare(self._flow, state, command, self._deps, told, at=at, consult=consult)
+        except Exception as error:  # noqa: BLE001 - whatever a declaration raises, its call is answered
+            return calls.failed(error)
+        if isinstance(body, calls.Result):
+            return body
+        if body.commit_first and not await self._begin(command):
+            return None
+        self._driver.tell(ToolStarted(thread, command.run, asker, call.id, call.tool, call.arguments))
+        if body.tool.timeout is not None and command.ticket is None:
+            self._driver.start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
+        try:
+            if body.probe is not None:
+                found = body.probe.finish(await self._run(body.probe))
+                if found is not None:
+                    return calls.finished(body, found)
+        except Exception:
+            logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
+            return calls.Result("", {}, in_doubt=True)
+        try:
+            return calls.finished(body, await self._run(body.bound, alone=bool(body.tool.consults)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
+            return calls.failed(error)
+        except BaseException as error:
+            if is_interruption(error):
+                return None  # it waited for a room when the process was stopped: it is lost, as by a crash
+            raise
+
+    async def _begin(self, command: RunBody) -> bool:
+        """Commit that the body starts; return False if it is not to start (E1)."""
+        while not self._driver.closing:
+            if await self._driver.feed(happened.CallStarted(self._clock.now(), *command.place)):
+                return self._driver.outstanding(command.key)
+            await self._clock.sleep(FOLLOW)  # another process drives the thread; it leaves the body to us
+            await self._driver.catch_up()
+            if not self._driver.outstanding(command.key):
+                return False
+        return False
+
+    async def _timeout(self, command: RunBody, seconds: float) -> None:
+        """Answer the call pending when its own time is up; its body goes on for a ticket (D2)."""
+        await self._clock.sleep(seconds)
+        late = happened.CallDone(self._clock.now(), *command.place, "", ran=False, pending="running")
+        await self._driver.feed(late)
+
+    async def _run(self, bound: Bound | BoundProbe, *, alone: bool = False) -> object:
+        if not bound.is_async and alone:
+            # It waits for rooms, whose bodies need the workers: on one of them it could wait for itself.
+            with _worker() as worker:
+                return await _run_on(worker, bound)
+        if not bound.is_async:
+            return await _run_on(self._tools, bound)
+        try:
+            return await bound.run()
+        except asyncio.CancelledError as error:
+            if told_to_end():
+                raise
+            raise RuntimeError("the body was cancelled by something it waited for") from error
+
+    # -- its outcome ---------------------------------------------------------------------------------------------------
+
+    async def _deliver(self, command: RunBody, result: calls.Result) -> None:
+        """Bring the outcome to its batch, or to the inbox if a ticket has taken the call over (D2)."""
+        try:
+            settled = await self._driver.whole(self._delivered(command, result))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a verdict that fails is a failure of the call
+            settled = await self._driver.whole(self._delivered(command, calls.failed(error)))
+        if not settled:
+            await self._driver.wake()
+
+    async def _delivered(self, command: RunBody, result: calls.Result) -> bool:
+        driver = self._driver
+        if driver.driving and calls.open_in_batch(driver.journaled.state, command):
+            done = calls.done(self._flow, driver.journaled.state, command, result, self._clock.now())
+            await driver.feed_here(done)
+            return True
+        await driver.catch_up_here()
+        ticket = calls.ticket_of(driver.journaled.state, command)
+        if ticket is not None:
+            # The ticket stays open while the result waits for the lock: its body is not to run again.
+            self.elsewhere.add(command.place)
+            row, key = calls.late(ticket, result), result_key(*command.place)
+            await driver.call(driver.store.post, driver.thread, "resolved", row, at=self._clock.now(), key=key)
+        return False
+
+
+async def _run_on(workers: Executor, bound: Bound | BoundProbe) -> object:
+    run = functools.partial(_carried, bound.run)
+    return await asyncio.get_running_loop().run_in_executor(workers, contextvars.copy_context().run, run)
+
+
+@contextlib.contextmanager
+def _worker() -> Generator[Executor]:
+    """A worker thread for one body."""
+    worker = ThreadPoolExecutor(1, "handoff-consult")
+    try:
+        yield worker
+    finally:
+        worker.shutdown(wait=False)
+
+
+def _on_loop(report: Callable[[str, float | None], None]) -> Callable[[str, float | None], None]:
+    """Return the report as a body may call it, on the loop or on a thread of its own."""
+    loop = asyncio.get_running_loop()
+    home = threading.get_ident()
+
+    def told_on_loop(text: str, fraction: float | None) -> None:
+        if threading.get_ident() == home:
+            report(text, fraction)  # at once, so that it is told before the end of the call
+        else:
+            loop.call_soon_threadsafe(report, text, fraction)
+
+    return told_on_loop
+
+
+def _carried(run: Callable[[], object]) -> object:
+    """Call a body on a worker thread; some exceptions mean something else to the future that carries them."""
+    try:
+        return run()
+    except (StopIteration, asyncio.CancelledError, concurrent.futures.CancelledError) as error:
+        raise RuntimeError(f"the body raised {type(error).__name__}") from error

@@ -1,0 +1,359 @@
+"""One thread under way: append what happened, then do what is outstanding. The shell around `turn.advance`.
+
+Every change goes through `feed`: decide by the thread and the rows that wait, append (judging again if the inbox
+grew), and only then act on it. What is outstanding is compared with what is under way, by key: missing work is
+started, unwanted requests are dropped, bodies are never cancelled. After a crash nothing is under way, so recovery is
+the same comparison (E2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Executor
+from typing import Any, ParamSpec, TypeVar
+
+from handoff.backends.base import Backend
+from handoff.clock import Clock
+from handoff.core import events as happened
+from handoff.core import todo
+from handoff.core.codec import load
+from handoff.core.commands import CancelRun, Command, Key, ReadBack, RunBody, SendRequest
+from handoff.core.events import Event
+from handoff.core.state import Phase, State
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.driving.bodies import Bodies, Consults
+from handoff.driving.journaled import Journaled
+from handoff.driving.judge import FlowJudge, wake_at
+from handoff.driving.requests import Purpose, Requests
+from handoff.driving.turn import Advance, advance
+from handoff.errors import HandoffError, RunFailed, StoreBehind
+from handoff.events import ThreadEvent, told
+from handoff.observers import OBSERVERS
+from handoff.store.access import StoreAccess
+from handoff.store.base import InboxGrew, Lock, Store
+
+logger = logging.getLogger("handoff")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Seconds between two looks whether another process has posted something that acts at once.
+LOOK = 0.1
+
+#: Called after every commit with (before, event, after) of each of its events.
+Observer = Callable[[State, Event, State], None]
+
+
+class Driver:
+    """The thread as this process drives it.
+
+    Args:
+        thread: its id.
+        flow: the declaration, frozen.
+        deps: what the process lends.
+        backend: who runs the model.
+        store: where the thread lives.
+        clock: the time.
+        tools: where synchronous bodies run.
+        tell: called with every event for whoever watches.
+        observe: called with every journaled event.
+        woken: called when the thread's silence timer may have changed.
+        broken: called when work on the thread failed and the next `wake` has to try again.
+        rooms: who opens side rooms for bodies.
+    """
+
+    def __init__(
+        self,
+        thread: str,
+        *,
+        flow: Flow[Any, Any],
+        deps: Deps | None,
+        backend: Backend,
+        store: StoreAccess,
+        clock: Clock,
+        tools: Executor,
+        tell: Callable[[ThreadEvent], None],
+        observe: Observer,
+        woken: Callable[[float | None], None],
+        broken: Callable[[HandoffError], None],
+        rooms: Consults,
+    ) -> None:
+        self.thread = thread
+        self.journaled = Journaled(flow)
+        self.tell = tell
+        #: How many events came too late and were ignored (I18).
+        self.ignored = 0
+        #: Nothing more is started.
+        self.closing = False
+        self._flow = flow
+        self._access = store
+        self._clock = clock
+        self._observe = observe
+        self._woken = woken
+        self._broken = broken
+        self._judge = FlowJudge(flow, backend.mode)
+        self._requests = Requests(self, flow, backend, clock)
+        self._bodies = Bodies(self, flow, deps, tools, clock, rooms)
+        self._door = asyncio.Lock()
+        self._lock: Lock | None = None
+        self._live: dict[Key, asyncio.Task[None]] = {}
+        #: All that runs for this thread, also what is no longer to be found by its key.
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # -- the thread as journaled ---------------------------------------------------------------------------------------
+
+    @property
+    def driving(self) -> bool:
+        """Whether this process holds the thread's kernel lock (O)."""
+        return self._lock is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way here."""
+        return self.driving or bool(self._tasks)
+
+    @property
+    def store(self) -> Store:
+        """Where the thread lives; `call` its methods."""
+        return self._access.store
+
+    async def call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a method of the store and return what it returns."""
+        return await self._access.call(method, *args, **kwargs)
+
+    async def catch_up(self) -> None:
+        """Fold what others appended since. What was there when this process first looked is told to nobody."""
+        await self.whole(self.catch_up_here())
+
+    async def catch_up_here(self) -> bool:
+        """Fold what others appended since; return whether there was anything. For who is inside `whole` already."""
+        records = await self.call(self.store.journal, self.thread, self.journaled.seq)
+        known = self.journaled.known
+        for record in records:
+            self._apply(load(record.data), known=known)
+        return bool(records)
+
+    def _apply(self, event: Event, after: State | None = None, *, known: bool = True) -> None:
+        before = self.journaled.apply(event, after)
+        if before is not None and known:
+            after = self.journaled.state
+            for one in told(before, event, after):
+                self.tell(one)
+            self._observe(before, event, after)
+
+    # -- the one door --------------------------------------------------------------------------------------------------
+
+    async def wake(self) -> bool:
+        """Take the thread if nobody drives it, and do what is outstanding; return whether this process drives it."""
+        return await self.whole(self._taken_and_fed(()))
+
+    async def feed(self, *facts: Event) -> bool:
+        """Commit what has happened, with all that follows from it, and act on it; return False if others drive."""
+        return await self.whole(self._taken_and_fed(facts))
+
+    async def _taken_and_fed(self, facts: Sequence[Event]) -> bool:
+        if not await self._take():
+            return False
+        await self.feed_here(*facts)
+        return True
+
+    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it alone and to its end, even if whoever waits gives up: half of a commit would leave the thread stuck.
+
+        Args:
+            work: what is done.
+        """
+        try:
+            await self._door.acquire()
+        except BaseException:
+            work.close()
+            raise
+        if not self.store.shared:
+            try:
+                return await work  # a store in memory answers at once: nothing can come between
+            finally:
+                self._door.release()
+        task = self.track(asyncio.create_task(work))
+        task.add_done_callback(lambda _: self._door.release())
+        return await asyncio.shield(task)
+
+    async def feed_here(self, *facts: Event) -> None:
+        """As `feed`, for who is inside `whole` already and drives the thread."""
+        while True:
+            rows = await self.call(self.store.inbox, self.thread)
+            state, running = self.journaled.state, self._bodies.running
+            decided = advance(state, facts, rows, self._judge, at=self._clock.now(), running=running)
+            if decided is None:
+                break
+            try:
+                await self._append(decided)
+            except InboxGrew:
+                continue
+            except StoreBehind:
+                # Somebody else appended although we hold the lock: what we knew is stale, so judge by what is there.
+                await self.catch_up_here()
+                continue
+            break
+        self._reconcile()
+
+    async def _append(self, decided: Advance) -> None:
+        commit = self.journaled.commit(decided, self._clock.now())
+        await self.call(self.store.append, self.thread, commit)
+        self.ignored += decided.ignored
+        states = (*decided.before[1:], decided.state)
+        for before, event, after in zip(decided.before, decided.events, states, strict=True):
+            self._apply(event, after)
+            for observer in OBSERVERS:
+                observer.committed(self._flow, before, event, self.journaled.state)
+        self._woken(wake_at(self._flow, decided.state))
+
+    # -- who drives the thread (O) -------------------------------------------------------------------------------------
+
+    async def _take(self) -> bool:
+        if self._lock is not None:
+            return True
+        lock = await self.call(self.store.lock, self.thread)
+        if lock is None:
+            return False
+        self._lock = lock
+        moved = await self.catch_up_here()
+        lost = await self._bodies.lost()
+        if lost or (self.journaled.state.run is not None and (moved or not self._live)):
+            await self.feed_here(happened.Recovered(self._clock.now(), lost))
+        return True
+
+    async def close(self) -> None:
+        """Start nothing more, let running bodies commit their outcome, close requests, and give the thread up.
+
+        What is left is outstanding in the journal, and goes on wherever the thread is opened next.
+        """
+        self.closing = True
+        for key, task in list(self._live.items()):
+            if key[0] != "body":
+                task.cancel()
+        await self.idle()
+        self._give_up()
+
+    async def idle(self) -> None:
+        """Return when nothing is under way here any more."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def _give_up(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    # -- what is outstanding -------------------------------------------------------------------------------------------
+
+    def outstanding(self, key: Key) -> bool:
+        """Return whether the command of that key is still to be done."""
+        return any(command.key == key for command in todo(self.journaled.state))
+
+    def has(self, key: Key) -> bool:
+        """Return whether work of that key is under way here."""
+        return key in self._live
+
+    def _reconcile(self) -> None:
+        if self.closing:
+            return
+        state = self.journaled.state
+        wanted = {command.key: command for command in todo(state)}
+        for key, task in list(self._live.items()):
+            if key not in wanted and task is not self._requests.answered and key[0] in {"request", "read_back"}:
+                self.forget(key)
+                self._requests.drop(task)
+        for key, command in wanted.items():
+            if key not in self._live and not self._is_elsewhere(command):
+                self.start(key, self._execute(command))
+        run = state.run
+        if run is not None:
+            if ("deadline", run.number) not in self._live:
+                self.start(("deadline", run.number), self._deadline(run.number, run.deadline))
+            if self.store.shared and ("inbox",) not in self._live:
+                self.start(("inbox",), self._inbox())
+        else:
+            for key in [one for one in self._live if one[0] in {"deadline", "inbox"}]:
+                self.drop(key)
+        if state.phase is Phase.REST:
+            self._give_up()
+
+    def _is_elsewhere(self, command: Command) -> bool:
+        return isinstance(command, RunBody) and command.place in self._bodies.elsewhere
+
+    def _execute(self, command: Command) -> Coroutine[Any, Any, None]:
+        if isinstance(command, RunBody):
+            return self._bodies.run(command)
+        if isinstance(command, CancelRun):
+            return self._requests.cancel(command)
+        purpose: Purpose = "watch"
+        if isinstance(command, SendRequest):
+            purpose = "send"
+        elif isinstance(command, ReadBack):
+            purpose = "read_back"
+        return self._requests.carry_out(command.key, command.run, command.request, purpose)
+
+    def start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
+        """Begin work of that key.
+
+        Args:
+            key: what it is known by.
+            work: the work.
+        """
+        task = self.track(asyncio.create_task(work, name=f"{self.thread} {key}"))
+        self._live[key] = task
+        task.add_done_callback(lambda ended: self._ended(key, ended))
+
+    def track(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """Have `idle` wait for a task, and return it."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def forget(self, key: Key) -> None:
+        """No longer know work by its key; it goes on."""
+        self._live.pop(key, None)
+
+    def drop(self, key: Key) -> None:
+        """Cancel the work of that key, if it is under way."""
+        task = self._live.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._live.get(key) is task:
+            self._live.pop(key)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("work on thread %s failed: %s", self.thread, key, exc_info=error)
+            self._broken(error if isinstance(error, HandoffError) else RunFailed(self.thread, "failed", repr(error)))
+        elif key[0] == "request" and self.driving and not task.cancelled():
+            self._reconcile()  # read back meanwhile and not found: it is to be made again
+
+    # -- time and other processes --------------------------------------------------------------------------------------
+
+    async def _deadline(self, run: int, deadline: float) -> None:
+        """Settle what is slow `grace` before the run's deadline, and stop the run at it (D1, D2)."""
+        await self._clock.sleep(max(0.0, deadline - self.journaled.state.limits.grace - self._clock.now()))
+        await self.grace(run)
+        await self._clock.sleep(max(0.0, deadline - self._clock.now()))
+        await self.feed(happened.StopRequested(self._clock.now(), run, "expired"))
+
+    async def grace(self, run: int) -> None:
+        """Answer pending what is not done, if a batch of that run is open (D2)."""
+        active = self.journaled.state.run
+        if active is not None and active.number == run and active.batch is not None:
+            await self.feed(happened.GraceReached(self._clock.now(), run, active.batch.number))
+
+    async def _inbox(self) -> None:
+        """Look whether another process has posted something that acts at once (L6)."""
+        seen = await self.call(self.store.changes)
+        while True:
+            await self._clock.sleep(LOOK)
+            now = await self.call(self.store.changes)
+            if now != seen:
+                seen = now
+                await self.feed()

@@ -1,0 +1,107 @@
+"""What a commit writes beside its events: the thread's summary, and its calls and tickets as rows for people to read.
+
+These are projections: nothing is ever decided by them, except what `reject` asks (is the thread locked?) and which
+threads have something outstanding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from handoff.core.events import CallsRequested, Event, Resolved
+from handoff.core.items import Output
+from handoff.core.state import Call, Progress, State, Ticket
+from handoff.declaration.flow import Flow
+from handoff.driving.judge import wake_at
+from handoff.driving.turn import Advance
+from handoff.store.base import LedgerRow, Summary, TicketRow
+
+
+def summary_of(flow: Flow[Any, Any], state: State, at: float) -> Summary:
+    """Return what a listing shows of the thread.
+
+    Args:
+        flow: its flow.
+        state: the thread.
+        at: the time now, Unix seconds.
+    """
+    status = "closed" if state.closed else "rest" if state.run is None else str(state.run.status)
+    return Summary(
+        state.flow, state.assistant, status, state.locked, state.closed, state.metadata, wake_at(flow, state), at
+    )
+
+
+def ticket_rows(before: State, after: State) -> list[TicketRow]:
+    """Return the rows of the tickets that have changed."""
+    known = {ticket.id: ticket for ticket in before.tickets}
+    changed = [ticket for ticket in after.tickets if known.pop(ticket.id, None) != ticket]
+    open_now = {ticket.id for ticket in after.tickets}
+    closed = [ticket for ticket in before.tickets if ticket.id not in open_now]
+    return [_ticket_row(one, one.stage) for one in changed] + [_ticket_row(one, "closed") for one in closed]
+
+
+def _ticket_row(ticket: Ticket, stage: str) -> TicketRow:
+    call = ticket.call
+    return TicketRow(ticket.id, ticket.run, ticket.batch, call.id, call.tool, ticket.asker, call.arguments, stage)
+
+
+def ledger_rows(before: State, decided: Advance) -> list[LedgerRow]:
+    """Return the rows of the calls that have changed.
+
+    Args:
+        before: the thread as journaled.
+        decided: the commit.
+    """
+    rows: dict[tuple[int, int, str], LedgerRow] = {}
+    states = (before, *decided.before[1:], decided.state)
+    for index, event in enumerate(decided.events):
+        for row in _changed(states[index], event, states[index + 1]):
+            rows[row.run, row.batch, row.call] = row
+    return list(rows.values())
+
+
+def _changed(old: State, event: Event, new: State) -> Iterator[LedgerRow]:
+    """Yield the calls that are not as they were."""
+    if isinstance(event, Resolved):
+        ticket = old.ticket(event.ticket)
+        if ticket is not None and new.ticket(event.ticket) is None:
+            progress = "resolved" if event.outcome == "result" else "refused"
+            output = event.output or event.reason
+            yield _row(ticket.run, ticket.batch, ticket.asker, ticket.call, progress, output)
+        return
+    was, now = _entries(old), _entries(new)
+    for key, row in now.items():
+        if was.get(key) != row:
+            yield row
+    if isinstance(event, CallsRequested) and old.run is not None:
+        # A batch that is settled as it is journaled was never seen open.
+        batch = old.run.batches + 1
+        was |= {
+            (event.run, batch, call.id): _row(event.run, batch, old.run.assistant, call, Progress.READY, "")
+            for call in event.calls
+        }
+    settled = {(one.run, one.batch, one.call): one for one in new.due if isinstance(one, Output)}
+    deferred = {(one.run, one.batch, one.call.id) for one in new.tickets}
+    for key, row in was.items():
+        if key not in now and key in settled:
+            progress = Progress.DEFERRED if key in deferred else Progress.DONE
+            yield replace(row, progress=progress, output=settled[key].text)
+
+
+def _row(run: int, batch: int, asker: str, call: Call, progress: str, output: str) -> LedgerRow:
+    return LedgerRow(run, batch, call.id, call.tool, asker, call.arguments, str(progress), output, call.position)
+
+
+def _entries(state: State) -> dict[tuple[int, int, str], LedgerRow]:
+    run = state.run
+    if run is None or run.batch is None:
+        return {}
+    number = run.batch.number
+    return {
+        (run.number, number, entry.call.id): _row(
+            run.number, number, run.assistant, entry.call, entry.progress, entry.output
+        )
+        for entry in run.batch.entries
+    }
