@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
-from tests.campaign import PROOFS, Found, Proof, Row, campaign, page, test_file
+from tests.campaign.found import Found, Proof, Row
+from tests.campaign.page import page
+from tests.campaign.proofs import PROOFS, test_file
+from tests.campaign.running import campaign
 
 # Pytest would take it for a test.
 run_file = test_file
@@ -23,7 +27,7 @@ def test_the_endless_proofs_come_last_and_share_the_time() -> None:
 
         return Proof(name, "", run, endless=name != "finite")
 
-    campaign([note("one"), note("finite"), note("two")], minutes=10, seed=7)
+    list(campaign([note("one"), note("finite"), note("two")], minutes=10, seed=7, commit="abc"))
 
     assert [("finite", 10), ("one", 5), ("two", 10)] == given
 
@@ -34,27 +38,53 @@ def test_a_proof_that_breaks_has_failed_and_the_others_go_on() -> None:
     def breaks(minutes: float, seed: int) -> Found:
         raise ZeroDivisionError("no time")
 
-    rows = campaign(
-        [Proof("broken", "", breaks), Proof("whole", "", lambda _minutes, seed: Found({"seed": seed}))], 1, 7
-    )
+    proofs = [Proof("broken", "", breaks), Proof("whole", "", lambda _minutes, seed: Found({"seed": seed}))]
+    rows = campaign(proofs, 1, 7, "abc")
 
     assert [["ZeroDivisionError: no time"], []] == [list(row.found.failures) for row in rows]
 
 
+def _proof(name: str) -> Proof:
+    return Proof(name, f"{name} holds", lambda _minutes, _seed: Found({}))
+
+
+AT = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
+SEARCH = Row("search", Found({"states": 1234, "edges": 5}), 7, 61.6, "abc", AT)
+KILLS = Row("kills", Found({}, ["a\nb"]), 7, 1, "abc", AT)
+
+
 def test_the_page_holds_the_table() -> None:
-    """Each proof is a row with date, counts, seed and the number of failures; failures are listed below."""
-    at = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
-    rows = [
-        Row("search", Found({"states": 1234, "edges": 5}), 7, 61.6, at),
-        Row("kills", Found({}, ["a\nb"]), 7, 1, at),
-    ]
+    """Each proof is a row with counts, the number of failures, seed, date and commit; failures are listed below."""
+    text = page([_proof("search"), _proof("kills")], [SEARCH, KILLS])
 
-    text = page(rows, "abc")
-
-    assert "Commit abc, Python" in text
-    assert "| 2026-03-01 12:30 | search | 1,234 states, 5 edges | 7 | 62 | 0 |" in text
-    assert "| 2026-03-01 12:30 | kills | nothing | 7 | 1 | 1 |" in text
+    assert "| search | 1,234 states, 5 edges | 0 | 7 | 62 | 2026-03-01 12:30 | abc |" in text
+    assert "| kills | nothing | 1 | 7 | 1 | 2026-03-01 12:30 | abc |" in text
     assert "- kills: a b" in text
+
+
+def test_a_proof_that_did_not_run_keeps_its_row_and_its_failures() -> None:
+    """What it found on its own commit stays, in the order of the table, until it runs again."""
+    proofs = [_proof("search"), _proof("kills")]
+    before = page(proofs, [SEARCH, KILLS])
+
+    after = page(proofs, [replace(SEARCH, commit="def")], before)
+
+    assert before.replace("12:30 | abc |", "12:30 | def |", 1) == after
+
+
+def test_failures_go_when_the_proof_runs_again_without() -> None:
+    """The page shows the last run of each."""
+    proofs = [_proof("kills")]
+
+    text = page(proofs, [replace(KILLS, found=Found({"points": 3}))], page(proofs, [KILLS]))
+
+    assert "| kills | 3 points | 0 |" in text
+    assert "Failures" not in text
+
+
+def test_the_page_names_what_has_never_run() -> None:
+    """A proof without a row is no secret."""
+    assert "Not yet run whole: kills." in page([_proof("search"), _proof("kills")], [SEARCH])
 
 
 def test_a_test_file_is_a_proof(tmp_path: Path) -> None:
@@ -89,6 +119,6 @@ def test_the_names_of_proofs_are_unique() -> None:
 
 def test_the_page_says_what_each_proof_proves() -> None:
     """Whoever reads the table finds below it a sentence for each proof."""
-    text = page([Row(proof.name, Found({}), 7, 1) for proof in PROOFS], "abc")
+    text = page(PROOFS, [])
 
     assert all(f"- **{proof.name}**: {proof.says}." in text for proof in PROOFS)

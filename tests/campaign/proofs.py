@@ -1,35 +1,27 @@
-"""Every proof whole, in turn: `python -m tests.campaign --minutes 60` writes what came of it to docs/proof.md.
-
-A proof is a name and a callable from (minutes, seed) to what it found. The finite ones run to their end, however long
-that takes; what is left of the time is shared by those that could go on for ever. Any failure makes the exit code 1.
-"""
+"""The proofs: each is a callable from (minutes, seed) to what it found, and imports what it proves when it runs."""
 
 from __future__ import annotations
 
-import argparse
-import datetime as dt
 import logging
 import os
-import platform
-import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from tests.campaign.found import Found, Proof
+
 if TYPE_CHECKING:
     from tests.crash.moments import Kind
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "proof.md"
+ROOT = Path(__file__).parents[2]
 WORKERS = 2
 #: Events of a random walk: all of them, and those with one seed.
 WALKED, STRIDE = 10**7, 10**5
@@ -37,44 +29,6 @@ WALKED, STRIDE = 10**7, 10**5
 CONVERSATIONS = 1_000
 #: As many files as a sample would make would wear a disk; SIGKILL does not ask of disks.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - directories are made in it
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a proof has found."""
-
-    #: How much of what it looked at, by name.
-    counts: Mapping[str, int]
-    #: What came out wrong, one sentence each.
-    failures: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """One proof."""
-
-    #: Its name in the table.
-    name: str
-    #: What it proves, in one sentence.
-    says: str
-    #: Runs it: from the minutes it may take, and the seed of all that is random.
-    run: Callable[[float, int], Found]
-    #: Whether it could go on for ever; else it runs to its end.
-    endless: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table."""
-
-    proof: str
-    found: Found
-    seed: int
-    seconds: float
-    at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
-
-
-# -- the proofs, imported when they run --------------------------------------------------------------------------------
 
 
 def core_search(minutes: float, seed: int) -> Found:
@@ -344,98 +298,3 @@ PROOFS: tuple[Proof, ...] = (
     ),
     Proof("SIGKILL: twice, at random", "nor with one seed after another", kills_at_random, endless=True),
 )
-
-
-# -- the campaign ------------------------------------------------------------------------------------------------------
-
-
-def campaign(proofs: Sequence[Proof], minutes: float, seed: int) -> list[Row]:
-    """Run the proofs: the finite ones whole, the others with what is left of the time.
-
-    Args:
-        proofs: which.
-        minutes: how long all of it should take.
-        seed: of all that is random.
-    """
-    until = time.monotonic() + minutes * 60
-    rows: list[Row] = []
-    ordered = sorted(proofs, key=lambda proof: proof.endless)
-    for place, proof in enumerate(ordered):
-        left = max(1.0, (until - time.monotonic()) / 60)
-        share = left / (len(ordered) - place) if proof.endless else left
-        print(f"== {proof.name}, seed {seed}", flush=True)
-        begun = time.monotonic()
-        try:
-            found = proof.run(share, seed)
-        except Exception as error:  # noqa: BLE001 - a proof that breaks has failed, and the others go on
-            found = Found({}, [f"{type(error).__name__}: {error}"])
-        rows.append(Row(proof.name, found, seed, time.monotonic() - begun))
-        print(f"   {_counts(found)}; {len(found.failures)} failures", flush=True)
-    return rows
-
-
-def page(rows: Sequence[Row], commit: str) -> str:
-    """Return docs/proof.md.
-
-    Args:
-        rows: what the proofs found.
-        commit: what they ran on.
-    """
-    lines = [
-        "# Proof",
-        "",
-        "The last run of `python -m tests.campaign`, which writes this page. The test suite runs every proof too: the",
-        "endless ones on a sample, with its seed printed.",
-        "",
-        f"Commit {commit}, Python {platform.python_version()}, {os.cpu_count()} cores.",
-        "",
-        "| date (UTC) | proof | counts | seed | seconds | failures |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row.at:%Y-%m-%d %H:%M} | {row.proof} | {_counts(row.found)} | {row.seed} | {row.seconds:.0f} "
-        f"| {len(row.found.failures)} |"
-        for row in rows
-    ]
-    lines += ["", "## What each proves", ""]
-    lines += [f"- **{proof.name}**: {proof.says}." for proof in PROOFS if proof.name in {row.proof for row in rows}]
-    left_out = [proof.name for proof in PROOFS if proof.name not in {row.proof for row in rows}]
-    if left_out:
-        lines += ["", f"Left out of that run: {'; '.join(left_out)}."]
-    failures = [(row.proof, failure) for row in rows for failure in row.found.failures]
-    if failures:
-        lines += ["", "## Failures", ""]
-        lines += [f"- {proof}: {' '.join(failure.split())[:500]}" for proof, failure in failures]
-    return "\n".join(lines) + "\n"
-
-
-def _counts(found: Found) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in found.counts.items()) or "nothing"
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
-    found = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"
-
-
-def main() -> None:
-    """Run the campaign and write its table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
-    parser.add_argument("--minutes", type=float, required=True, help="how long all of it should take")
-    parser.add_argument("--seed", type=int, default=None, help="of all that is random; by default a new one")
-    parser.add_argument(
-        "--only", metavar="TEXT", action="append", help="only proofs whose name holds TEXT; the page names the others"
-    )
-    given = parser.parse_args()
-    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
-    proofs = [proof for proof in PROOFS if not given.only or any(text in proof.name for text in given.only)]
-    rows = campaign(proofs, given.minutes, seed)
-    text = page(rows, _commit())
-    print(text)
-    PAGE.write_text(text)
-    sys.exit(any(row.found.failures for row in rows) or not rows)
-
-
-if __name__ == "__main__":
-    main()
