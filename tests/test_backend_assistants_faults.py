@@ -334,7 +334,7 @@ async def test_a_server_that_is_gone_is_a_typed_failure(servers: Servers, world:
     """After some attempts the turn ends, and the message is not lost."""
     servers.start()
     gone = servers.again()
-    gone._connection._base_url = "http://127.0.0.1:9/v1"
+    gone._client._base_url = "http://127.0.0.1:9/v1"
     async with world.threads(FLOW, backend=gone) as threads:
         thread = await threads.open("t")
         with pytest.raises(RunFailed, match="ConnectError"):

@@ -14,6 +14,7 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from handoff import ConfigurationError, Connection, RunFailed, SqlStore, Threads, connect
+from handoff.backends.assistants import Assistants
 from handoff.backends.base import Backend
 from handoff.backends.chat import Chat
 from handoff.backends.responses import Responses
@@ -194,7 +195,7 @@ def test_the_command_line_does_not_pass_it_on(
         pytest.param({"api_key": f"{SECRET}\u00e9"}, id="accent"),
     ],
 )
-@pytest.mark.parametrize("made", [Chat, Responses, lambda model, **rest: connect(model=model, **rest)])
+@pytest.mark.parametrize("made", [Chat, Responses, Assistants, lambda model, **rest: connect(model=model, **rest)])
 def test_a_setting_that_cannot_work_is_refused_without_repeating_it(made: Any, setting: dict[str, str]) -> None:
     """The refusal tells what to do, and its traceback holds no value either."""
     with pytest.raises(ConfigurationError) as refused:

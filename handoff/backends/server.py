@@ -8,13 +8,12 @@ it is made again, and closing a request is its end (C1).
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from handoff.backends.base import Absent, Accepted, Called, Capability, Delta, Ended, Known, Report, Request
-from handoff.backends.credentials import checked_address, checked_key
+from handoff.backends.client import ServerClient
 from handoff.backends.wire import REFUSED, Failure, Repeats, events_of, failure_of, with_unique_ids
 from handoff.clock import Clock, SystemClock
 from handoff.core.answers import Extra
@@ -116,31 +115,19 @@ class ServerBackend(Generic[Q, A]):
         timeout: float,
         clock: Clock | None,
     ) -> None:
-        if client is not None and (base_url is not None or api_key is not None):
-            raise ConfigurationError("client= brings its own base_url and api_key: give either")
-        key = api_key or os.environ.get("OPENAI_API_KEY") or None
-        if client is None:
-            checked_key(key)
-            checked_address(base_url or os.environ.get("OPENAI_BASE_URL") or None)
-        if client is None and key is None and base_url is None and "OPENAI_BASE_URL" not in os.environ:
-            raise ConfigurationError("no API key: set OPENAI_API_KEY, or give api_key=, base_url= or client=")
+        self._client = ServerClient(base_url=base_url, api_key=api_key, client=client)
         if input_tokens is not None and input_tokens < 1:
             raise ConfigurationError(f"input_tokens={input_tokens}: give a whole number above zero, or None")
         if timeout <= 0:
             raise ConfigurationError(f"timeout={timeout}: give seconds, more than none")
         self.mode = Mode(swap=True, carry=False, steer=True)
         self.model = model
-        self._base_url = base_url
-        self._key = key or "none"
-        self._client = client
-        self._ours = client is None
         self._stream = stream
         self._input_tokens = input_tokens
         self._timeout = timeout
         self._clock: Clock = clock or SystemClock()
         #: What must not be told of the tools that servers run.
         self._private: set[str] = set()
-        self._closed = False
 
     async def open(self, request: Request) -> AsyncGenerator[Report, None]:
         """Ask the model, as often as it takes within the run's deadline. What was asked before a crash is not there.
@@ -152,7 +139,7 @@ class ServerBackend(Generic[Q, A]):
         if request.purpose == "read_back" or (request.purpose == "watch" and not self._watches(question)):
             yield Absent() if request.purpose == "read_back" else Ended(Status.FAILED, reason=NOT_OURS)
             return
-        client = self._connected()
+        client = self._client.get()
         repeats = Repeats(self._clock, request.deadline)
         self._private |= set(secrets_of(request.prompt.hosted))
         earlier: A | None = None
@@ -172,7 +159,7 @@ class ServerBackend(Generic[Q, A]):
                             yield Delta(again + one, anew=void)
                             void, told = False, True
             except Exception as error:
-                failure = self._failure(client, error)
+                failure = self._failure(error)
                 if failure is None:
                     raise
             else:
@@ -196,11 +183,7 @@ class ServerBackend(Generic[Q, A]):
 
     async def close(self) -> None:
         """Close the client, if it is ours. A second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._ours and self._client is not None:
-            await self._client.close()
+        await self._client.close()
 
     # -- what a backend says -------------------------------------------------------------------------------------------
 
@@ -276,23 +259,13 @@ class ServerBackend(Generic[Q, A]):
 
     # -- the client ----------------------------------------------------------------------------------------------------
 
-    def _connected(self) -> AsyncOpenAI:
-        if self._client is None:
-            from openai import AsyncOpenAI  # noqa: PLC0415 - slow to import
-
-            self._client = AsyncOpenAI(base_url=self._base_url, api_key=self._key)
-        return self._client
-
-    def _failure(self, client: AsyncOpenAI, error: Exception) -> Failure | None:
-        return failure_of(error, self._secrets(client), self._clock.now())
+    def _failure(self, error: Exception) -> Failure | None:
+        secrets = [*self._client.secrets(), *sorted(self._private, key=len, reverse=True)]
+        return failure_of(error, secrets, self._clock.now())
 
     def _options(self, left: float) -> dict[str, Any]:
         """The SDK's options of a request: no repeats of its own (C3)."""
         return {"max_retries": 0, "timeout": max(0.001, min(self._timeout, left))}
-
-    def _secrets(self, client: AsyncOpenAI) -> list[str]:
-        keys = [key for key in {self._key, client.api_key} if key and key != "none"]
-        return [*keys, *sorted(self._private, key=len, reverse=True)]
 
     async def _ask(self, client: AsyncOpenAI, body: bytes, left: float, answer: A) -> AsyncGenerator[str, None]:
         """Make the request once; yield what is said while `answer` takes it all in."""

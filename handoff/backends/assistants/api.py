@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
-from handoff.backends.connection import Connection
+from handoff.backends.client import ServerClient
 from handoff.backends.spelling import encoded
 from handoff.backends.wire import Failure, Repeats, events_of, failure_of, listed, mapping
 from handoff.clock import Clock
@@ -76,13 +76,13 @@ class AssistantsApi:
     """A server that speaks Assistants v2.
 
     Args:
-        connection: the client.
+        client: the client of the SDK.
         clock: the time.
         timeout: seconds without a byte after which a request has failed.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, timeout: float) -> None:
-        self._connection = connection
+    def __init__(self, client: ServerClient, clock: Clock, timeout: float) -> None:
+        self._client = client
         self._clock = clock
         self._timeout = timeout
 
@@ -99,7 +99,7 @@ class AssistantsApi:
         """
         while True:
             try:
-                client = self._connection.client()
+                client = self._client.get()
                 options: Any = self._options(repeats.left, params)
                 return mapping(await client.get(path, cast_to=object, options=options))
             except Exception as error:
@@ -142,7 +142,7 @@ class AssistantsApi:
             Failed: there is no answer; it may have been done all the same.
         """
         try:
-            client = self._connection.client()
+            client = self._client.get()
             content = None if body is None else encoded(body)
             options: Any = self._options(left)
             return mapping(await client.post(path, cast_to=object, content=content, options=options))
@@ -166,7 +166,7 @@ class AssistantsApi:
         from openai import AsyncStream  # noqa: PLC0415 - slow to import
 
         try:
-            client = self._connection.client()
+            client = self._client.get()
             options: Any = self._options(left)
             stream: AsyncStream[object] = await client.post(
                 path,
@@ -197,7 +197,7 @@ class AssistantsApi:
         return {"max_retries": 0, "timeout": timeout, "headers": HEADERS, "params": params or {}}
 
     def _failed(self, error: Exception) -> Failed | None:
-        failure = failure_of(error, self._connection.secrets(), self._clock.now())
+        failure = failure_of(error, self._client.secrets(), self._clock.now())
         status = getattr(error, "status_code", None)
         return None if failure is None else Failed(failure, status if isinstance(status, int) else None)
 

@@ -34,7 +34,7 @@ from handoff.backends.assistants.messages import (
 from handoff.backends.assistants.registry import Registry
 from handoff.backends.assistants.run import Leg, active, has_key, passing, reason_of
 from handoff.backends.base import Absent, Accepted, Capability, Ended, Known, Report, Request
-from handoff.backends.connection import Connection
+from handoff.backends.client import ServerClient
 from handoff.backends.wire import RETRIES, Failure, Repeats, listed, mapping
 from handoff.clock import Clock, SystemClock
 from handoff.core.items import Spoken
@@ -111,10 +111,10 @@ class Assistants:
         self.mode = _mode(finish)
         self.model = model
         self._clock: Clock = clock or SystemClock()
-        self._connection = Connection(base_url=base_url, api_key=api_key, client=client)
-        self._api = AssistantsApi(self._connection, self._clock, timeout)
+        self._client = ServerClient(base_url=base_url, api_key=api_key, client=client)
+        self._api = AssistantsApi(self._client, self._clock, timeout)
         self._registry = Registry(self._api, model)
-        self._legs = Legs(self._api, self._clock, self._connection.secrets, stream=stream, poll=poll, timeout=timeout)
+        self._legs = Legs(self._api, self._clock, self._client.secrets, stream=stream, poll=poll, timeout=timeout)
         self._fields = {} if input_tokens is None else {"max_prompt_tokens": input_tokens}
         #: Updates of threads' metadata that are under way.
         self._mirroring: set[asyncio.Task[None]] = set()
@@ -166,7 +166,7 @@ class Assistants:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._connection.close()
+        await self._client.close()
 
     def _reports(self, leg: Leg) -> AsyncGenerator[Report, None]:
         request = leg.request

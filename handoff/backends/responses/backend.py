@@ -152,12 +152,12 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         await super().close()
 
     async def _cancelled(self, running: str) -> None:
-        client, repeats = self._connected(), Repeats(self._clock, self._clock.now() + CANCELLING)
+        client, repeats = self._client.get(), Repeats(self._clock, self._clock.now() + CANCELLING)
         for _ in range(TRIES):
             try:
                 await cancelled(client, running, self._options(repeats.left))
             except Exception as error:
-                failure = self._failure(client, error)
+                failure = self._failure(error)
                 if failure is None:
                     raise
                 if not await repeats.wait(failure):
@@ -256,7 +256,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             answer,
             clock=self._clock,
             options=self._options,
-            failure=lambda error: self._failure(client, error),
+            failure=self._failure,
             abandon=abandon,
             stream=self._stream,
             running=question.running,
@@ -275,7 +275,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
                             yield Accepted(due, self._made(question, work.running))
                         yield text
             except Exception as error:
-                failure = None if isinstance(error, Refused) else self._failure(client, error)
+                failure = None if isinstance(error, Refused) else self._failure(error)
                 # One that has begun goes on though the line broke: it is followed, not made again.
                 if phase not in phases or not known or failure is None or not failure.passing:
                     self._running.pop(thread, None)

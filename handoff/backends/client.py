@@ -1,10 +1,11 @@
-"""The SDK's client of a backend: made when it is first used, closed if it is ours, and what of it must not be told."""
+"""The SDK's client of a backend: made when it is first used, closed if it is ours; its key is never told."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
+from handoff.backends.credentials import checked_address, checked_key
 from handoff.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 NO_KEY = "none"
 
 
-class Connection:
+class ServerClient:
     """One client.
 
     Args:
@@ -23,13 +24,16 @@ class Connection:
         client: a client of the SDK to use instead; it is left open.
 
     Raises:
-        ConfigurationError: there is no key, or the arguments exclude each other.
+        ConfigurationError: there is no key, it or the address cannot be one, or the arguments exclude each other.
     """
 
     def __init__(self, *, base_url: str | None, api_key: str | None, client: AsyncOpenAI | None) -> None:
         if client is not None and (base_url is not None or api_key is not None):
             raise ConfigurationError("client= brings its own base_url and api_key: give either")
-        key = api_key or os.environ.get("OPENAI_API_KEY")
+        key = api_key or os.environ.get("OPENAI_API_KEY") or None
+        if client is None:
+            checked_key(key)
+            checked_address(base_url or os.environ.get("OPENAI_BASE_URL") or None)
         if client is None and key is None and base_url is None and "OPENAI_BASE_URL" not in os.environ:
             raise ConfigurationError("no API key: set OPENAI_API_KEY, or give api_key=, base_url= or client=")
         self._base_url = base_url
@@ -38,7 +42,7 @@ class Connection:
         self._ours = client is None
         self._closed = False
 
-    def client(self) -> AsyncOpenAI:
+    def get(self) -> AsyncOpenAI:
         """Return the client."""
         if self._client is None:
             from openai import AsyncOpenAI  # noqa: PLC0415 - slow to import
@@ -48,7 +52,7 @@ class Connection:
 
     def secrets(self) -> list[str]:
         """Return what must not be told."""
-        return [key for key in {self._key, self.client().api_key} if key and key != NO_KEY]
+        return [key for key in {self._key, self.get().api_key} if key and key != NO_KEY]
 
     async def close(self) -> None:
         """Close the client, if it is ours. A second call does nothing."""
