@@ -172,7 +172,7 @@ def test_the_command_line_does_not_pass_it_on(
     """Neither standard output nor standard error holds it, in either form."""
     monkeypatch.setenv("HANDOFF_API_KEY", SECRET)
     monkeypatch.setenv("HANDOFF_TIMEOUT", "1")
-    monkeypatch.setattr("handoff.backends.wire.RETRIES", 0)
+    monkeypatch.setattr("handoff.backends.wire.LONGEST_WAIT", 0.01)
     name, *options = command.split()
     server = ["--base-url", url, "--model", "tiny", *options]
     script = handoff.write("hi.txt", "hi\n")
