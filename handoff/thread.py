@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 from typing_extensions import TypeVar
 
 from handoff.content import Content, message_row
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.codec import load
 from handoff.core.events import EditDenied, Edited, Event
 from handoff.core.items import Item
@@ -206,7 +206,7 @@ class Thread(Generic[M]):
                 if record.seq > driver.journaled.seq:
                     break  # the driver shows it when it gets there
                 event = load(record.data)
-                after, _ = receive(state, event)
+                after = fold(state, event)
                 if state is not None:
                     collector.see(state, event, after)
                 state, seq = after, record.seq

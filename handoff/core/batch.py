@@ -8,11 +8,11 @@ transition in it wins (B4), and the settlement is one step: outputs, metadata, t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from handoff.core.bounds import counted
 from handoff.core.items import Output
+from handoff.core.replacing import replace
 from handoff.core.state import (
     JSON,
     Batch,

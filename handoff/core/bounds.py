@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import blake2b
 
+from handoff.core.replacing import replace
 from handoff.core.state import JSON, Counters, State
 from handoff.core.texts import tell
 from handoff.limits import Limits
@@ -61,6 +61,8 @@ def blocked(
         return tell("handoff_limit", limit=limits.handoffs * limits.factor)
     if times is not None and dict(counters.times).get(transition, 0) >= times:
         return tell("times_spent", transition=transition, times=times)
+    if not counters.visited:
+        return None
     if not renewed and digest(dest, metadata, _after(counters, transition, times)) in counters.visited:
         return tell("loop", dest=dest)
     return None

@@ -8,7 +8,6 @@ event; `RULES` lists them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from handoff.core import events as happened
@@ -30,6 +29,7 @@ from handoff.core.bounds import blocked, calls_left, counted, start_refusal, sti
 from handoff.core.commands import Command
 from handoff.core.events import Event
 from handoff.core.items import Note, Output, Spoken, UserMessage
+from handoff.core.replacing import replace
 from handoff.core.stale import stale
 from handoff.core.state import (
     Counters,
@@ -69,15 +69,28 @@ def receive(state: State | None, event: Event) -> tuple[State, tuple[Command, ..
     Raises:
         IllegalEvent: if it cannot have happened; the state is as before.
     """
+    state = fold(state, event)
+    return state, todo(state)
+
+
+def fold(state: State | None, event: Event) -> State:
+    """Return the thread after the event, as `receive` does: for who folds several and then asks what is outstanding.
+
+    Args:
+        state: the thread; None before its first event.
+        event: what happened.
+
+    Raises:
+        IllegalEvent: if it cannot have happened; the state is as before.
+    """
     if isinstance(event, happened.ThreadOpened):
         _demand(state is None, event, "the thread is open already")
-        state = _opened(event)
-    else:
-        if state is None:
-            raise IllegalEvent(type(event).__name__, "the thread has not been opened")
-        if not stale(state, event):
-            state = RULES[type(event)](_reply_answered(state, event), event)
-    return state, todo(state)
+        return _opened(event)
+    if state is None:
+        raise IllegalEvent(type(event).__name__, "the thread has not been opened")
+    if stale(state, event):
+        return state
+    return RULES[type(event)](_reply_answered(state, event), event)
 
 
 def _demand(holds: bool, event: object, rule: str) -> None:

@@ -2,7 +2,7 @@
 
 State = fold(receive, journal). `phase` says who may act: while `RUNNING` the thread is locked by its run (L1); `OPEN`
 is the moment between a run's end and the next start, in which the inbox is drained (L4); at `REST` nothing is
-outstanding but tickets.
+outstanding but tickets. What `replacing` copies with every event has no slots.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Progress(StrEnum):
     DEFERRED = "deferred"  #: answered pending; a ticket took it over
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """A call of the open batch and what has come of it."""
 
@@ -132,7 +132,7 @@ class Entry:
         return self.progress in {Progress.DONE, Progress.DEFERRED}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """All calls of one response (B1)."""
 
@@ -142,7 +142,7 @@ class Batch:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """The run that locks the thread."""
 
@@ -185,7 +185,7 @@ class Run:
 TicketStage: TypeAlias = Literal["approval", "approved", "running", "waiting", "in_doubt"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ticket:
     """A call that outlives its batch."""
 
@@ -205,7 +205,7 @@ class Ticket:
     base: Mapping[str, JSON]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counters:
     """What has been used since the last stimulus and since the last user message (G)."""
 
@@ -233,7 +233,7 @@ class Phase(StrEnum):
     REST = "rest"  #: nothing is outstanding but tickets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """A thread."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.codec import load
 from handoff.core.state import State
 from handoff.diagram.table import Diagram
@@ -31,7 +31,7 @@ def along(diagram: Diagram, records: Iterable[JournalRecord]) -> Diagram:
     state: State | None = None
     for record in records:
         event = load(record.data)
-        after, _ = receive(state, event)
+        after = fold(state, event)
         for move, _ in moves(state, event, after) if state is not None else ():
             taken[move.transition] += 1
             latest = move.transition

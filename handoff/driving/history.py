@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.codec import load
 from handoff.core.state import State
 from handoff.events import ThreadEvent, told
@@ -27,7 +27,7 @@ def replay(records: Iterable[JournalRecord]) -> Iterator[ThreadEvent]:
     state: State | None = None
     for record in records:
         event = load(record.data)
-        after, _ = receive(state, event)
+        after = fold(state, event)
         if state is not None:
             yield from told(state, event, after)
         state = after
@@ -44,5 +44,5 @@ def folded(records: Iterable[JournalRecord]) -> State | None:
     """
     state: State | None = None
     for record in records:
-        state, _ = receive(state, load(record.data))
+        state = fold(state, load(record.data))
     return state

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from handoff.backends.base import OfferedTool, Prompt
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.bounds import calls_left
 from handoff.core.codec import dump
 from handoff.core.events import Event, RunStarted
@@ -62,7 +62,7 @@ class Journaled:
             after: the thread after it, where whoever decided on the event has found that already.
         """
         before = self._state
-        self._state = receive(before, event)[0] if after is None else after
+        self._state = fold(before, event) if after is None else after
         if before is not None:
             self.transcript.extend(stored_by(before, event))
         if isinstance(event, RunStarted):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.codec import load
 from handoff.core.events import CallsRequested, MessageAccepted, RunEnded, ThreadOpened
 from handoff.core.items import Item, Output, Spoken, UserMessage
@@ -188,7 +188,7 @@ def reply_of(records: Sequence[JournalRecord], inquiry: Inquiry[Any]) -> RoomRep
     text, shared, usage = "", 0, Usage()
     for record in records:
         event = load(record.data)
-        after, _ = receive(state, event)
+        after = fold(state, event)
         if state is not None:
             for one in told(state, event, after):
                 text = one.text if isinstance(one, MessageAdded) and one.assistant is not None else text

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.bounds import start_refusal
 from handoff.core.codec import load_parts
 from handoff.core.events import (
@@ -155,7 +155,7 @@ class _Log:
                 self._append(CallStarted(at, *key))
 
     def _append(self, event: Event) -> None:
-        state, _ = receive(self.state, event)
+        state = fold(self.state, event)
         self.before.append(self.state)
         self.events.append(event)
         self.state = state

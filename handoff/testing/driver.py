@@ -14,7 +14,7 @@ from typing import Any
 from handoff.backends.base import Prompt
 from handoff.clock import Clock
 from handoff.core import events as happened
-from handoff.core import receive, todo
+from handoff.core import fold, todo
 from handoff.core.codec import dump, load
 from handoff.core.commands import CancelRun, Command, Key, ReadBack, RunBody, SendRequest
 from handoff.core.events import Event
@@ -183,7 +183,7 @@ class InlineDriver:
         facts = flow.dump(metadata)
         bounds = flow.limits if limits is None else limits
         opened = happened.ThreadOpened(now, self.thread, flow.name, flow.version, flow.initial.name, facts, bounds)
-        state, _ = receive(None, opened)
+        state = fold(None, opened)
         self.store.append(self.thread, Commit(0, [dump(opened)], (), None, summary_of(flow, state, now)))
         self._load()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
 from handoff.core import events as happened
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.batch import winner, working_metadata
 from handoff.core.codec import load
 from handoff.core.events import Event
@@ -179,7 +179,7 @@ def record_journal(recorder: Recorder, flow: Flow[Any, Any], records: Iterable[J
     with observing(recorder):
         for one in records:
             event = load(one.data)
-            after, _ = receive(state, event)
+            after = fold(state, event)
             if state is not None:
                 recorder.committed(flow, state, event, after)
                 for trigger, asked, patch, move in _questions(flow, state, event, after):

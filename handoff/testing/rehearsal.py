@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from handoff.core import events as happened
-from handoff.core import receive, todo
+from handoff.core import fold, todo
 from handoff.core.commands import RunBody
 from handoff.core.events import Event
 from handoff.core.items import Asked
@@ -185,7 +185,7 @@ class Rehearsal:
         flow = self._flow
         facts = flow.dump(metadata)
         opened = happened.ThreadOpened(AT, "rehearsal", flow.name, flow.version, flow.initial.name, facts, limits)
-        state, _ = receive(None, opened)
+        state = fold(None, opened)
         return Moment(state)
 
     def act(self, moment: Moment, action: Action) -> Moment | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from handoff.core import events as happened
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.codec import load
 from handoff.core.events import Event
 from handoff.core.state import Call, Phase, Progress, State, Ticket
@@ -47,7 +47,7 @@ def recorded(records: Sequence[JournalRecord]) -> list[Recorded]:
     state: State | None = None
     for record in records:
         event = load(record.data)
-        after, _ = receive(state, event)
+        after = fold(state, event)
         if state is not None:
             found.append(Recorded(event, state, after))
         state = after

@@ -104,8 +104,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "swap after drain", ("I10", "I19"), "metadata",
         (
-            (TURN, "from handoff.core import receive\n",
-                "from handoff.core import receive\nfrom handoff.core.receive import _move\n"),
+            (TURN, "from handoff.core import fold\n",
+                "from handoff.core import fold\nfrom handoff.core.receive import _move\n"),
             (RECEIVE, "    state = _move(state, run.move)\n    return replace(state, wants=wants,",
                 "    state = replace(state, reason=run.move)\n    return replace(state, wants=wants,"),
             (TURN, "    if log.state.wants:\n        log.add(_start(",
@@ -179,7 +179,8 @@ MUTANTS: tuple[Mutant, ...] = (
         ((RECEIVE, '    _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n',
             '    _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n'
             "    if event.status is Status.FAILED:\n"
-            "        state = replace(state, due=())\n        event = replace(event, stored=0)\n"),),
+            "        state = replace(state, due=())\n"
+            "        event = happened.RunEnded(event.at, event.run, event.request, event.status)\n"),),
     ),
     Mutant(
         "cut-off text dropped", ("H6",), "cancel, answer, expiry",
