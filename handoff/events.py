@@ -252,6 +252,21 @@ def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadE
         yield LimitReached(thread, after.assistant, event.reason)
 
 
+def spoken(before: State, event: happened.Event, after: State) -> Iterator[tuple[str, str]]:
+    """Yield the messages of assistants among what `told` yields: who spoke, and the text.
+
+    Args:
+        before: the thread just before the event.
+        event: the event.
+        after: the thread just after it.
+    """
+    if before.run is not None and isinstance(event, happened.CallsRequested | happened.RunEnded) and event.text:
+        yield before.run.assistant, event.text
+    for move, output in moves(before, event, after):
+        if output is not None:
+            yield move.source, output
+
+
 def _said(
     thread: str, run: Run, event: happened.CallsRequested | happened.RunEnded
 ) -> Iterator[HostedToolFinished | MessageAdded]:

@@ -20,7 +20,7 @@ from typing_extensions import TypeVar
 
 from handoff.backends.base import Backend
 from handoff.clock import Clock, SystemClock
-from handoff.core import receive
+from handoff.core import fold
 from handoff.core.codec import dump
 from handoff.core.events import Event, ThreadOpened
 from handoff.core.state import State
@@ -40,7 +40,7 @@ from handoff.errors import (
     ThreadsClosed,
     ThreadUnknown,
 )
-from handoff.events import ThreadEvent
+from handoff.events import ThreadEvent, told
 from handoff.store.access import StoreAccess
 from handoff.store.base import Commit, Store, Summary
 from handoff.store.memory import MemoryStore
@@ -250,7 +250,7 @@ class Threads(Generic[M]):
         opened = ThreadOpened(
             now, name, self.flow.name, self.flow.version, self.flow.initial.name, facts, self.flow.limits
         )
-        state, _ = receive(None, opened)
+        state = fold(None, opened)
         commit = Commit(0, [dump(opened)], (), None, summary_of(self.flow, state, now))
         with contextlib.suppress(StoreBehind):  # somebody else made it at the same moment
             await self.call(self.store.append, name, commit)
@@ -333,6 +333,9 @@ class Threads(Generic[M]):
         return found
 
     def _observe(self, thread: str, before: State, event: Event, after: State) -> None:
+        if self.listeners.watched(thread):  # usually not: then nothing is worked out that nobody is told
+            for one in told(before, event, after):
+                self.listeners.tell(thread, one)
         known = self._known.get(thread)
         if known is not None:
             known.state = after

@@ -30,7 +30,7 @@ from handoff.driving.judge import FlowJudge, wake_at
 from handoff.driving.requests import Purpose, Requests
 from handoff.driving.turn import Advance, advance
 from handoff.errors import HandoffError, RunFailed, StoreBehind
-from handoff.events import ThreadEvent, told
+from handoff.events import ThreadEvent
 from handoff.observers import OBSERVERS
 from handoff.store.access import StoreAccess
 from handoff.store.base import InboxGrew, Lock, Store
@@ -43,7 +43,7 @@ T = TypeVar("T")
 #: Seconds between two looks whether another process has posted something that acts at once.
 LOOK = 0.1
 
-#: Called after every commit with (before, event, after) of each of its events.
+#: Called after every commit with (before, event, after) of each of its events; it tells whoever watches, too.
 Observer = Callable[[State, Event, State], None]
 
 
@@ -58,7 +58,7 @@ class Driver:
         store: where the thread lives.
         clock: the time.
         tools: where synchronous bodies run.
-        tell: called with every event for whoever watches.
+        tell: called with what is told to whoever watches and is not journaled.
         observe: called with every journaled event.
         woken: called when the thread's silence timer may have changed.
         broken: called when work on the thread failed and the next `wake` has to try again.
@@ -139,10 +139,7 @@ class Driver:
     def _apply(self, event: Event, after: State | None = None, *, known: bool = True) -> None:
         before = self.journaled.apply(event, after)
         if before is not None and known:
-            after = self.journaled.state
-            for one in told(before, event, after):
-                self.tell(one)
-            self._observe(before, event, after)
+            self._observe(before, event, self.journaled.state)
 
     # -- the one door --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from handoff.core.events import CallsRequested, Event, Resolved
 from handoff.core.items import Output
-from handoff.core.state import Call, Progress, State, Ticket
+from handoff.core.state import Batch, Call, Progress, State, Ticket
 from handoff.declaration.flow import Flow
 from handoff.driving.judge import wake_at
 from handoff.driving.turn import Advance
@@ -35,6 +35,8 @@ def summary_of(flow: Flow[Any, Any], state: State, at: float) -> Summary:
 
 def ticket_rows(before: State, after: State) -> list[TicketRow]:
     """Return the rows of the tickets that have changed."""
+    if before.tickets == after.tickets:  # mostly there are none
+        return []
     known = {ticket.id: ticket for ticket in before.tickets}
     changed = [ticket for ticket in after.tickets if known.pop(ticket.id, None) != ticket]
     open_now = {ticket.id for ticket in after.tickets}
@@ -71,6 +73,8 @@ def _changed(old: State, event: Event, new: State) -> Iterator[LedgerRow]:
             output = event.output or event.reason
             yield _row(ticket.run, ticket.batch, ticket.asker, ticket.call, progress, output)
         return
+    if _batch(old) is _batch(new) and not isinstance(event, CallsRequested):
+        return  # most events are not about calls
     was, now = _entries(old), _entries(new)
     for key, row in now.items():
         if was.get(key) != row:
@@ -92,6 +96,10 @@ def _changed(old: State, event: Event, new: State) -> Iterator[LedgerRow]:
 
 def _row(run: int, batch: int, asker: str, call: Call, progress: str, output: str) -> LedgerRow:
     return LedgerRow(run, batch, call.id, call.tool, asker, call.arguments, str(progress), output, call.position)
+
+
+def _batch(state: State) -> Batch | None:
+    return None if state.run is None else state.run.batch
 
 
 def _entries(state: State) -> dict[tuple[int, int, str], LedgerRow]:

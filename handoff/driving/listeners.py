@@ -28,6 +28,10 @@ class Listeners:
         """Return whether anybody listens to the thread."""
         return thread in self._observers or thread in self._watchers
 
+    def watched(self, thread: str) -> bool:
+        """Return whether anybody watches the thread."""
+        return thread in self._watchers
+
     def tell(self, thread: str, event: ThreadEvent) -> None:
         """Tell the thread's watchers."""
         for watcher in list(self._watchers.get(thread, ())):

@@ -17,7 +17,7 @@ from handoff.core.usage import NOTHING, Usage
 from handoff.declaration.flow import Flow
 from handoff.declaration.reply_models import value_of
 from handoff.errors import HandoffError, ReplyUnfit, RunFailed, ThreadClosed
-from handoff.events import MessageAdded, told, usage_of
+from handoff.events import spoken, usage_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -87,11 +87,10 @@ class Collector:
         if isinstance(event, happened.CallsRequested | happened.RunEnded) and event.extra is not None:
             self._hosted += event.extra.hosted
         self._ended = event if isinstance(event, happened.RunEnded) else self._ended
-        for one in told(before, event, after):
-            if isinstance(one, MessageAdded) and one.assistant is not None:
-                self._messages.append((one.assistant, one.text))
-                answers = isinstance(event, happened.RunEnded) and one.text == event.text
-                self._speaker = one.assistant if answers else None
+        for assistant, text in spoken(before, event, after):
+            self._messages.append((assistant, text))
+            answers = isinstance(event, happened.RunEnded) and text == event.text
+            self._speaker = assistant if answers else None
         if self.message not in after.unanswered:
             self.answer = self._conclude(after)
 
