@@ -155,13 +155,7 @@ class Arguments:
         if len(arguments) > LONGEST_ARGUMENTS:
             raise _refused([(WHOLE, f"is longer than {LONGEST_ARGUMENTS} characters")])
         try:
-            parsed: Any = json.loads(
-                arguments,
-                object_pairs_hook=_without_duplicates,
-                parse_constant=_no_constant,
-                parse_int=_short_integer,
-                parse_float=_finite_float,
-            )
+            parsed: Any = _DECODER.decode(arguments)
             require_utf8(parsed)
         except json.JSONDecodeError as error:
             problem = f"is no valid JSON ({error.msg} at character {error.pos})"
@@ -198,6 +192,15 @@ def _finite_float(text: str) -> float:
     if len(text) > LONGEST_NUMBER or not math.isfinite(number):
         raise ValueError("holds a number that is too large")
     return number
+
+
+#: Made once: `json.loads` makes a decoder for every text where it is given hooks.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_duplicates,
+    parse_constant=_no_constant,
+    parse_int=_short_integer,
+    parse_float=_finite_float,
+)
 
 
 def _constrained(kind: type[Metadata], name: str) -> Any:

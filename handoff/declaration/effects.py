@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,6 @@ class Bound:
     """A tool's body with everything it is called with.
 
     Attributes:
-        copy: the metadata the body may change.
         is_async: `run` gives something to await.
     """
 
@@ -57,11 +56,19 @@ class Bound:
     ) -> None:
         self._tool = tool
         self._values = values
+        self._kind = type(metadata)
         self._before = dump(metadata)
-        self.copy = metadata.model_copy(deep=True)
+        self._copy: Metadata | None = None
         self._call = call
-        self._given = _given(tool.signature, values, self.copy, deps, call)
-        self.is_async = is_async(tool.function)
+        self._given = _given(tool.signature, values, lambda: self.copy, deps, call)
+        self.is_async = tool.is_async
+
+    @property
+    def copy(self) -> Metadata:
+        """The metadata the body may change; made when somebody asks for it, since most bodies have no use for it."""
+        if self._copy is None:
+            self._copy = load(self._kind, self._before)
+        return self._copy
 
     def again(self, values: Mapping[str, Any], deps: Deps | None) -> Bound:
         """The same body, not run, with other dependencies.
@@ -70,7 +77,7 @@ class Bound:
             values: what `Tool.parse` gave, anew: the body may have changed those it was given.
             deps: what the process lends now.
         """
-        return Bound(self._tool, values, load(type(self.copy), self._before), deps, self._call)
+        return Bound(self._tool, values, load(self._kind, self._before), deps, self._call)
 
     def run(self) -> Any:
         """Call the body: its result, or something to await if it is async.
@@ -89,7 +96,7 @@ class Bound:
         Raises:
             EffectRefused: they are no valid metadata.
         """
-        valid = load(type(self.copy), self._validated({**self._dump_copy(), **fields}))
+        valid = load(self._kind, self._validated({**self._dump_copy(), **fields}))
         for name in fields:
             setattr(self.copy, name, getattr(valid, name))
 
@@ -113,6 +120,8 @@ class Bound:
 
     def _patch(self) -> dict[str, Any]:
         tool = self._tool
+        if self._copy is None and not (tool.sets or tool.clears):
+            return {}
         arguments = {name: to_jsonable_python(self._values[name]) for name in tool.sets if name in self._values}
         after = self._validated({**self._dump_copy(), **arguments, **dict.fromkeys(tool.clears)})
         changed = {name for name, value in after.items() if not _same(value, self._before[name])}
@@ -125,14 +134,16 @@ class Bound:
 
     def _validated(self, values: dict[str, Any]) -> dict[str, Any]:
         try:
-            return dump(load(type(self.copy), values))
+            return dump(load(self._kind, values))
         except MetadataRefused as error:
             fields = tuple(field for field, _ in error.problems)
             raise EffectRefused(self._tool.name, f"left invalid metadata: {error}", fields) from error
 
     def _dump_copy(self) -> dict[str, Any]:
+        if self._copy is None:
+            return self._before
         try:
-            return self.copy.model_dump(mode="json", round_trip=True, warnings="error")
+            return self._copy.model_dump(mode="json", round_trip=True, warnings="error")
         except PydanticSerializationError as error:
             reason = str(error).splitlines()[0]
             raise EffectRefused(self._tool.name, f"left metadata that is no JSON: {reason}") from error
@@ -186,7 +197,8 @@ class BoundProbe:
             raise ValueError(f"{tool.name} has no probe")
         self._tool = tool
         self._probe = tool.probe
-        self._given = _given(tool.probe_signature, values, metadata.model_copy(deep=True), deps, call)
+        copy = metadata.model_copy(deep=True)
+        self._given = _given(tool.probe_signature, values, lambda: copy, deps, call)
         self.is_async = is_async(tool.probe)
 
     def run(self) -> Any:
@@ -207,18 +219,18 @@ class BoundProbe:
 
 
 def _given(
-    signature: Signature, values: Mapping[str, Any], copy: Metadata, deps: Deps | None, call: ToolCall
+    signature: Signature, values: Mapping[str, Any], copy: Callable[[], Metadata], deps: Deps | None, call: ToolCall
 ) -> dict[str, Any]:
     def value(name: str, source: Source) -> Any:
         match source:
             case Source.METADATA:
-                return copy
+                return copy()
             case Source.DEPS:
                 return deps
             case Source.CALL:
                 return call
             case Source.READS:
-                return getattr(copy, name)
+                return getattr(copy(), name)
             case Source.MODEL | Source.ASSISTANT:
                 return values[name]
 
@@ -227,6 +239,8 @@ def _given(
 
 def _same(left: Any, right: Any) -> bool:
     """Whether two JSON values are written alike: 1, 1.0 and true are not."""
+    if left is right or (isinstance(left, str) and isinstance(right, str)):
+        return bool(left == right)
     return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 

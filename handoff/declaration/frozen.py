@@ -32,21 +32,20 @@ class Frozen:
     Attributes:
         offered: the tools of each assistant; none at the end.
         transitions: all transitions, ways back expanded, in the order they are tried.
+        reached: names of the assistants a call can lead to, by assistant and tool.
         table: the Machine.
         version: hash of the structure.
     """
 
     offered: Offered
     transitions: tuple[Transition, ...]
+    reached: Mapping[tuple[str, str], tuple[str, ...]]
     table: Table
     version: str
 
     def destinations(self, assistant: str, tool: str) -> tuple[str, ...]:
         """Names of the assistants a call of the tool can lead to."""
-        wanted = (assistant, "tool", tool)
-        return tuple(
-            dict.fromkeys(row.dest for row in self.transitions if (row.source, row.kind, row.trigger) == wanted)
-        )
+        return self.reached.get((assistant, tool), ())
 
     def judge(
         self,
@@ -106,7 +105,13 @@ def build_frozen(
     ]
     transitions = expand([*of_tools, *routes.all(assistants)], assistants)
     table = build([*assistants, END], next(iter(assistants)), transitions)
-    return Frozen(MappingProxyType(offered), transitions, table, _hash(assistants, offered, transitions, metadata))
+    reached: dict[tuple[str, str], tuple[str, ...]] = {}
+    for row in transitions:
+        if row.kind == "tool":
+            known = reached.get((row.source, row.trigger), ())
+            reached[row.source, row.trigger] = tuple(dict.fromkeys((*known, row.dest)))
+    version = _hash(assistants, offered, transitions, metadata)
+    return Frozen(MappingProxyType(offered), transitions, MappingProxyType(reached), table, version)
 
 
 def _offer(assistants: Mapping[str, Assistant[Any]], tools: Iterable[Tool]) -> dict[str, Mapping[str, Tool]]:

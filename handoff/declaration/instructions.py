@@ -111,7 +111,7 @@ class Instructions:
             InstructionsError: a placeholder stands on an unset field, or the template failed.
         """
         fields = self._metadata.model_fields
-        values = {name: present_field(getattr(metadata, name), field) for name, field in fields.items()}
+        values = {name: present_field(getattr(metadata, name), fields[name]) for name in self.fields}
         try:
             return self._template.render(values)
         except Exception as error:

@@ -187,13 +187,19 @@ def load(kind: type[Metadata], values: Mapping[str, Any]) -> Metadata:
     raise MetadataRefused(problems)
 
 
+#: Made once: `json.dumps` makes an encoder for every text that is written in another way than the usual one.
+_written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str).encode
+
+
 def require_utf8(values: Any) -> None:
     """Refuse what no UTF-8 JSON can hold: lone surrogates, NaN and infinities.
 
     Raises:
         ValueError: there is such a value.
     """
+    if isinstance(values, str) and values.isascii():
+        return
     try:
-        json.dumps(values, ensure_ascii=False, allow_nan=False, default=str).encode()
+        _written(values).encode()
     except UnicodeEncodeError:
         raise ValueError("a text holds half a character (a lone surrogate)") from None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from handoff.declaration.arguments import Arguments
 from handoff.declaration.assistants import Destination, Speak
 from handoff.declaration.effects import Bound, BoundProbe, Outcome
-from handoff.declaration.guards import ask, name_of
+from handoff.declaration.guards import ask, is_async, name_of
 from handoff.declaration.metadata import Deps, Metadata, ToolCall
 from handoff.declaration.place import Place
 from handoff.declaration.signature import Signature, Source
@@ -78,6 +78,7 @@ class Tool:
     reads: tuple[str, ...] = field(init=False)
     takes_deps: bool = field(init=False)
     lane: bool = field(init=False)
+    is_async: bool = field(init=False)
 
     def __post_init__(self) -> None:
         signature = self.signature
@@ -86,6 +87,7 @@ class Tool:
         object.__setattr__(self, "reads", reads)
         object.__setattr__(self, "takes_deps", bool(signature.named(Source.DEPS)))
         object.__setattr__(self, "lane", bool(touches or self.allow or self.to))
+        object.__setattr__(self, "is_async", is_async(self.function))
 
     @property
     def schema(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def _call(flow: Flow[Any, Any], state: State, asked: Asked) -> Call:
         dests=flow.destinations(state.assistant, tool.name),
         idempotent=tool.idempotent,
         probed=tool.probe is not None,
-        approval=_asks_approval(tool, values, flow.metadata_from(state.metadata)),
+        approval=tool.approval is not False and _asks_approval(tool, values, flow.metadata_from(state.metadata)),
     )
 
 

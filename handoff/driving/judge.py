@@ -155,10 +155,15 @@ class FlowJudge:
         self._flow = flow
         self._mode = mode
         self._ids: dict[str, str] = {}
+        #: Whose reply may be followed by a transition.
+        self._followed = frozenset(one.source for one in flow.transitions if one.kind == "then")
 
     def then(self, state: State) -> Move | None:
         """Return the transition that follows the reply just given, if one may be taken."""
-        return self._taken(state, "then")
+        if state.assistant not in self._followed:
+            return None
+        verdict = decide(self._flow, state, "then", state.metadata)
+        return None if isinstance(verdict, Denied) else verdict
 
     def limit(self, state: State) -> Move | None:
         """Return the transition to take where a start is refused by a limit; no bound holds it back."""
@@ -229,10 +234,6 @@ class FlowJudge:
         if state.assistant not in self._ids:
             self._ids[state.assistant] = assistant_id(self._flow, state.assistant)
         return Brief(text, digest, offered, self._mode, self._ids[state.assistant])
-
-    def _taken(self, state: State, trigger: str) -> Move | None:
-        verdict = decide(self._flow, state, trigger, state.metadata)
-        return None if isinstance(verdict, Denied) else verdict
 
     @staticmethod
     def _unmoved(ticket: Ticket, reason: str) -> str:

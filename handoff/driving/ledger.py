@@ -7,12 +7,11 @@ threads have something outstanding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from handoff.core.events import CallsRequested, Event, Resolved
 from handoff.core.items import Output
-from handoff.core.state import Batch, Call, Progress, State, Ticket
+from handoff.core.state import Batch, Call, Entry, Progress, State, Ticket
 from handoff.declaration.flow import Flow
 from handoff.driving.judge import wake_at
 from handoff.driving.turn import Advance
@@ -76,22 +75,21 @@ def _changed(old: State, event: Event, new: State) -> Iterator[LedgerRow]:
     if _batch(old) is _batch(new) and not isinstance(event, CallsRequested):
         return  # most events are not about calls
     was, now = _entries(old), _entries(new)
-    for key, row in now.items():
-        if was.get(key) != row:
-            yield row
+    for key, (asker, entry) in now.items():
+        if key not in was or was[key][1] is not entry:
+            yield _row(*key[:2], asker, entry.call, entry.progress, entry.output)
     if isinstance(event, CallsRequested) and old.run is not None:
         # A batch that is settled as it is journaled was never seen open.
-        batch = old.run.batches + 1
-        was |= {
-            (event.run, batch, call.id): _row(event.run, batch, old.run.assistant, call, Progress.READY, "")
-            for call in event.calls
-        }
+        number, asker = old.run.batches + 1, old.run.assistant
+        was |= {(event.run, number, call.id): (asker, Entry(call)) for call in event.calls}
+    if was.keys() <= now.keys():
+        return
     settled = {(one.run, one.batch, one.call): one for one in new.due if isinstance(one, Output)}
     deferred = {(one.run, one.batch, one.call.id) for one in new.tickets}
-    for key, row in was.items():
+    for key, (asker, entry) in was.items():
         if key not in now and key in settled:
             progress = Progress.DEFERRED if key in deferred else Progress.DONE
-            yield replace(row, progress=progress, output=settled[key].text)
+            yield _row(*key[:2], asker, entry.call, progress, settled[key].text)
 
 
 def _row(run: int, batch: int, asker: str, call: Call, progress: str, output: str) -> LedgerRow:
@@ -102,14 +100,9 @@ def _batch(state: State) -> Batch | None:
     return None if state.run is None else state.run.batch
 
 
-def _entries(state: State) -> dict[tuple[int, int, str], LedgerRow]:
+def _entries(state: State) -> dict[tuple[int, int, str], tuple[str, Entry]]:
+    """The open calls, each with the assistant that asked."""
     run = state.run
     if run is None or run.batch is None:
         return {}
-    number = run.batch.number
-    return {
-        (run.number, number, entry.call.id): _row(
-            run.number, number, run.assistant, entry.call, entry.progress, entry.output
-        )
-        for entry in run.batch.entries
-    }
+    return {(run.number, run.batch.number, entry.call.id): (run.assistant, entry) for entry in run.batch.entries}
