@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -28,7 +28,7 @@ TAGGED: frozenset[type] = frozenset(get_args(Part))
 
 def dump(event: Event) -> dict[str, Any]:
     """Return the event as JSON, with its `type`."""
-    return {"type": type(event).__name__, **_object(event)}
+    return _written(event, {"type": event.__class__.__name__})
 
 
 def load(data: Mapping[str, Any]) -> Event:
@@ -63,12 +63,11 @@ def load_parts(data: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
     return tuple(map(_tagged, data))
 
 
-def _object(value: Any) -> dict[str, Any]:
-    out: dict[str, Any] = {}
+def _written(value: Any, out: dict[str, Any]) -> dict[str, Any]:
     for name, default in _defaults(value.__class__):
         one = getattr(value, name)
-        if default is MISSING or one != default:
-            out[name] = _plain(one)
+        if one is not default and one != default:  # a default that is MISSING is equal to nothing
+            out[name] = one if one.__class__ in _SCALARS else _plain(one)
     return out
 
 
@@ -82,9 +81,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if value.__class__ in TAGGED:
-        return {"type": value.__class__.__name__, **_object(value)}
+        return _written(value, {"type": value.__class__.__name__})
     if is_dataclass(value):
-        return _object(value)
+        return _written(value, {})
     return value
 
 

@@ -5,6 +5,9 @@ A late answer is a fact of life on every backend, so it is no error; the shell c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.state import Progress, Run, State, Ticket, TicketStage
@@ -21,36 +24,40 @@ DECIDABLE: dict[happened.Outcome, frozenset[TicketStage]] = {
 
 def stale(state: State, event: Event) -> bool:
     """Return whether the event comes too late for this state: it is then ignored."""
-    match event:
-        case happened.StopRequested():
-            run = state.run
-            if run is None or run.number != event.run:
-                return True
-            return run.stop is not None and not (run.stop == "expired" and event.cause == "cancel")
-        case happened.GraceReached():
-            return not _of_open_batch(state, event.run, event.batch)
-        case happened.CallDone():
-            return not _of_open_batch(state, event.run, event.batch) or _settled(state, event.call)
-        case happened.CallStarted():
-            ticket = _ticket_of(state, event)
-            if ticket is not None:
-                return ticket.stage != "approved"
-            return not _of_open_batch(state, event.run, event.batch) or _begun(state, event.call)
-        case happened.Resolved():
-            ticket = state.ticket(event.ticket)
-            return ticket is None or ticket.stage not in DECIDABLE[event.outcome]
-        case (
-            happened.ThreadKnown()
-            | happened.RequestAccepted()
-            | happened.RequestDoubted()
-            | happened.RequestAbsent()
-            | happened.CallsRequested()
-            | happened.RunEnded()
-        ):
-            run = state.run
-            return run is None or (run.number, run.request) != (event.run, event.request) or _unasked(run, event)
-        case _:
-            return False
+    late = LATE.get(event.__class__)
+    return late is not None and late(state, event)
+
+
+def _stop(state: State, event: happened.StopRequested) -> bool:
+    run = state.run
+    if run is None or run.number != event.run:
+        return True
+    return run.stop is not None and not (run.stop == "expired" and event.cause == "cancel")
+
+
+def _grace(state: State, event: happened.GraceReached) -> bool:
+    return not _of_open_batch(state, event.run, event.batch)
+
+
+def _done(state: State, event: happened.CallDone) -> bool:
+    return not _of_open_batch(state, event.run, event.batch) or _settled(state, event.call)
+
+
+def _started(state: State, event: happened.CallStarted) -> bool:
+    ticket = _ticket_of(state, event)
+    if ticket is not None:
+        return ticket.stage != "approved"
+    return not _of_open_batch(state, event.run, event.batch) or _begun(state, event.call)
+
+
+def _resolved(state: State, event: happened.Resolved) -> bool:
+    ticket = state.ticket(event.ticket)
+    return ticket is None or ticket.stage not in DECIDABLE[event.outcome]
+
+
+def _report(state: State, event: Any) -> bool:
+    run = state.run
+    return run is None or (run.number, run.request) != (event.run, event.request) or _unasked(run, event)
 
 
 def _unasked(run: Run, event: Event) -> bool:
@@ -91,3 +98,19 @@ def _begun(state: State, call: str) -> bool:
 def _ticket_of(state: State, event: happened.CallStarted) -> Ticket | None:
     key = (event.run, event.batch, event.call)
     return next((one for one in state.tickets if (one.run, one.batch, one.call.id) == key), None)
+
+
+#: Which events can come too late, and what says that they do; all others never do.
+LATE: dict[type, Callable[[State, Any], bool]] = {
+    happened.StopRequested: _stop,
+    happened.GraceReached: _grace,
+    happened.CallDone: _done,
+    happened.CallStarted: _started,
+    happened.Resolved: _resolved,
+    happened.ThreadKnown: _report,
+    happened.RequestAccepted: _report,
+    happened.RequestDoubted: _report,
+    happened.RequestAbsent: _report,
+    happened.CallsRequested: _report,
+    happened.RunEnded: _report,
+}

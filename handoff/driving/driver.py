@@ -300,8 +300,9 @@ class Driver:
             key: what it is known by.
             work: the work.
         """
-        task = self.track(asyncio.create_task(work, name=f"{self.thread} {key}"))
+        task = asyncio.create_task(work, name=f"{self.thread} {key}")
         self._live[key] = task
+        self._tasks.add(task)
         task.add_done_callback(lambda ended: self._ended(key, ended))
 
     def track(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
@@ -321,6 +322,7 @@ class Driver:
             task.cancel()
 
     def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         if self._live.get(key) is task:
             self._live.pop(key)
         error = None if task.cancelled() else task.exception()
