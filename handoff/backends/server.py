@@ -270,19 +270,17 @@ class ServerBackend(Generic[Q, A]):
     async def _ask(self, client: AsyncOpenAI, body: bytes, left: float, answer: A) -> AsyncGenerator[str, None]:
         """Make the request once; yield what is said while `answer` takes it all in."""
         import httpx2  # noqa: PLC0415 - only where a server is spoken to
-        from openai import AsyncAzureOpenAI, AsyncStream  # noqa: PLC0415 - slow to import
+        from openai import AsyncAzureOpenAI  # noqa: PLC0415 - slow to import
 
         # Azure's client reads the model from a body that is no bytes yet, to build the path.
         sent: Any = {"body": json.loads(body)} if isinstance(client, AsyncAzureOpenAI) else {"content": body}
         sent["options"] = self._options(left)
+        # The response as it is, unread where it is streamed: the SDK would go through all that an answer holds.
+        response: Any = await client.post(self.path, cast_to=httpx2.Response, stream=self._stream, **sent)
         if not self._stream:
-            whole = await client.post(self.path, cast_to=httpx2.Response, **sent)  # the SDK would go through it all
-            yield answer.take_whole(json.loads(whole.content))
+            yield answer.take_whole(json.loads(response.content))
             return
-        stream: AsyncStream[object] = await client.post(
-            self.path, cast_to=object, stream=True, stream_cls=AsyncStream[object], **sent
-        )
-        async with aclosing(read(stream.response, answer)) as texts:
+        async with aclosing(read(response, answer)) as texts:
             async for text in texts:
                 yield text
 

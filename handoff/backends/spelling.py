@@ -21,6 +21,10 @@ KEPT = 20_000
 #: How many bytes they may have together.
 KEPT_BYTES = 64 * 2**20
 
+# Made once each: `json.dumps` makes an encoder for every text that is not written in the usual way.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME = 64
 
@@ -34,7 +38,7 @@ def encoded(value: object) -> bytes:
     Args:
         value: what JSON can hold.
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _encode(value).encode("utf-8", "replace")
 
 
 class Encoder:
@@ -153,16 +157,19 @@ def quoted(value: object) -> str:
     Args:
         value: what JSON can hold.
     """
-    return json.dumps(value, ensure_ascii=False)
+    return _quote(value)
 
 
 def _parsed(arguments: str) -> Any:
     """What the arguments hold; None if they are no strict JSON."""
     try:
-        return json.loads(arguments, parse_constant=_refuse)
+        return _STRICT.decode(arguments)
     except (ValueError, RecursionError):
         return None
 
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
