@@ -201,6 +201,10 @@ ThreadEvent: TypeAlias = (
 )
 
 
+#: The events that report what a model answered.
+ANSWERS = (happened.CallsRequested, happened.RunEnded)
+
+
 def as_json(event: ThreadEvent) -> dict[str, Any]:
     """Return the event as a JSON object; fields that say nothing are left out."""
     values = {one.name: getattr(event, one.name) for one in fields(event)}
@@ -239,7 +243,7 @@ def told(before: State, event: happened.Event, after: State) -> Iterator[ThreadE
         yield MessageAdded(thread, None, None, event.text, event.id, event.parts)
     if before.run is not None:
         run = before.run
-        if isinstance(event, happened.CallsRequested | happened.RunEnded):
+        if isinstance(event, ANSWERS):
             yield from _said(thread, run, event)
         yield from _outputs(before, after)
     yield from _tickets(before, after)
@@ -260,7 +264,7 @@ def spoken(before: State, event: happened.Event, after: State) -> Iterator[tuple
         event: the event.
         after: the thread just after it.
     """
-    if before.run is not None and isinstance(event, happened.CallsRequested | happened.RunEnded) and event.text:
+    if before.run is not None and isinstance(event, ANSWERS) and event.text:
         yield before.run.assistant, event.text
     for move, output in moves(before, event, after):
         if output is not None:
@@ -314,7 +318,7 @@ def usage_of(event: happened.Event) -> Usage:
     Args:
         event: the event.
     """
-    spent = event.usage if isinstance(event, happened.CallsRequested | happened.RunEnded) else None
+    spent = event.usage if isinstance(event, ANSWERS) else None
     return spent or NOTHING
 
 

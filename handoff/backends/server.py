@@ -219,7 +219,7 @@ class ServerBackend(Generic[Q, A]):
         del question
         return False
 
-    async def _attempt(
+    def _attempt(
         self, client: AsyncOpenAI, question: Q, answer: A, repeats: Repeats
     ) -> AsyncGenerator[str | Known | Accepted, None]:
         """Ask once; yield what is said, and what the server is known by, while `answer` takes it all in.
@@ -230,9 +230,7 @@ class ServerBackend(Generic[Q, A]):
             answer: takes what comes.
             repeats: tells how much time is left.
         """
-        async with aclosing(self._ask(client, question.body(), repeats.left, answer)) as texts:
-            async for text in texts:
-                yield text
+        return self._ask(client, question.body(), repeats.left, answer)
 
     def _answered(self, question: Q, request: Request, answer: A, calls: tuple[Asked, ...]) -> str:
         """Keep what a later request may use, and return what the server calls what it has; nothing by default.
@@ -267,7 +265,9 @@ class ServerBackend(Generic[Q, A]):
         """The SDK's options of a request: no repeats of its own (C3)."""
         return {"max_retries": 0, "timeout": max(0.001, min(self._timeout, left))}
 
-    async def _ask(self, client: AsyncOpenAI, body: bytes, left: float, answer: A) -> AsyncGenerator[str, None]:
+    async def _ask(
+        self, client: AsyncOpenAI, body: bytes, left: float, answer: A
+    ) -> AsyncGenerator[str | Known | Accepted, None]:
         """Make the request once; yield what is said while `answer` takes it all in."""
         import httpx2  # noqa: PLC0415 - only where a server is spoken to
         from openai import AsyncAzureOpenAI  # noqa: PLC0415 - slow to import

@@ -13,6 +13,8 @@ from handoff.core.receive import keeps_text
 from handoff.core.stale import stale
 from handoff.core.state import State
 
+_STORING = (happened.RequestAccepted, happened.CallsRequested, happened.RunEnded)
+
 
 def stored_by(before: State, event: Event) -> tuple[Item, ...]:
     """Return the items the event added to the transcript, in order.
@@ -21,9 +23,9 @@ def stored_by(before: State, event: Event) -> tuple[Item, ...]:
         before: the thread just before the event.
         event: the event.
     """
-    if before.run is None or stale(before, event):
-        return ()
     run = before.run
+    if run is None or not isinstance(event, _STORING) or stale(before, event):
+        return ()
     match event:
         case happened.RequestAccepted():
             return before.due[: event.stored]

@@ -103,6 +103,8 @@ class Instructions:
         except TemplateSyntaxError as error:
             raise self._refuse(error.lineno, error.message or "is no template") from None
         self.fields = frozenset(find_undeclared_variables(self.tree))
+        #: The rendered text of a template that names no field, once it was rendered.
+        self._fixed: str | None = None
 
     def render(self, metadata: Metadata) -> str:
         """The text for this metadata.
@@ -110,13 +112,18 @@ class Instructions:
         Raises:
             InstructionsError: a placeholder stands on an unset field, or the template failed.
         """
+        if self._fixed is not None:
+            return self._fixed
         fields = self._metadata.model_fields
         values = {name: present_field(getattr(metadata, name), fields[name]) for name in self.fields}
         try:
-            return self._template.render(values)
+            text = self._template.render(values)
         except Exception as error:
             # A template may divide by zero or compare a text with a number: any failure is one of the instructions.
             raise InstructionsError(self._owner, f"{type(error).__name__.lstrip('_')}: {error}") from error
+        if not self.fields:
+            self._fixed = text
+        return text
 
     def _read(self, given: object) -> str:
         if isinstance(given, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from handoff.core.events import Event
@@ -53,23 +54,17 @@ class Listeners:
         for thread in list(self._waiting):
             self.fail(thread, error)
 
-    @contextlib.contextmanager
-    def awaiting(self, thread: str, answer: asyncio.Future[Any]) -> Generator[None]:
+    def awaiting(self, thread: str, answer: asyncio.Future[Any]) -> AbstractContextManager[None]:
         """Let the answer be an error if the thread cannot go on here, while the block lasts."""
-        with _joined(self._waiting, thread, answer):
-            yield
+        return _joined(self._waiting, thread, answer)
 
-    @contextlib.contextmanager
-    def watching(self, thread: str, watcher: Watcher) -> Generator[None]:
+    def watching(self, thread: str, watcher: Watcher) -> AbstractContextManager[None]:
         """Call `watcher` with every event of the thread in this process, while the block lasts."""
-        with _joined(self._watchers, thread, watcher):
-            yield
+        return _joined(self._watchers, thread, watcher)
 
-    @contextlib.contextmanager
-    def observing(self, thread: str, observer: Observer) -> Generator[None]:
+    def observing(self, thread: str, observer: Observer) -> AbstractContextManager[None]:
         """Call `observer` with every journaled event of the thread seen here, while the block lasts."""
-        with _joined(self._observers, thread, observer):
-            yield
+        return _joined(self._observers, thread, observer)
 
 
 @contextlib.contextmanager

@@ -83,7 +83,9 @@ class Collector:
             self._accepted = True
         if not self._accepted:
             return
-        self._usage += usage_of(event)
+        spent = usage_of(event)
+        if spent:  # most events took nothing
+            self._usage += spent
         if isinstance(event, happened.CallsRequested | happened.RunEnded) and event.extra is not None:
             self._hosted += event.extra.hosted
         self._ended = event if isinstance(event, happened.RunEnded) else self._ended

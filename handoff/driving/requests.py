@@ -7,7 +7,6 @@ keeps no run, closing our request ends it (C1).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Literal
@@ -160,7 +159,8 @@ class Requests:
     async def _reported(self, asked: Request) -> Event:
         """Carry a request out; return what its last report says."""
         self._partial = ""
-        async with contextlib.aclosing(self._stream(asked)) as reports:
+        reports = self._backend.open(asked)
+        try:
             async for report in reports:
                 if isinstance(report, Delta):
                     self._partial = report.text if report.anew else self._partial + report.text
@@ -177,20 +177,14 @@ class Requests:
                     await self._driver.feed(happened.RequestAccepted(*self._where(asked), *taken))
                 else:
                     return self._event(asked, report)
+        finally:
+            if isinstance(reports, AsyncGenerator):
+                await reports.aclose()
         reason = "the backend ended the request without an answer"
         return happened.RunEnded(*self._where(asked), Status.FAILED, reason=reason)
 
     def _where(self, asked: Request) -> tuple[float, int, int]:
         return (self._clock.now(), asked.run, asked.request)
-
-    async def _stream(self, asked: Request) -> AsyncGenerator[Report, None]:
-        reports = self._backend.open(asked)
-        try:
-            async for report in reports:
-                yield report
-        finally:
-            if isinstance(reports, AsyncGenerator):
-                await reports.aclose()
 
     def _event(self, asked: Request, report: Report) -> Event:
         where = self._where(asked)
