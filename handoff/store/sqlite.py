@@ -82,8 +82,14 @@ def connect(path: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return
+        statement = "BEGIN IMMEDIATE"
+        try:
+            # Past SQLAlchemy, to which it would be one more statement with all that goes with one.
+            connection.connection.cursor().execute(statement)
+        except sqlite3.Error as error:
+            raise OperationalError(statement, None, error) from error
 
     _prepare(engine, path)
     return engine
