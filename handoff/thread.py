@@ -190,9 +190,12 @@ class Thread(Generic[M]):
             yield sender
 
     async def _hand_in(self, sender: _Sender, content: Content, while_running: WhileRunning) -> None:
-        driver = await self._caught_up()
+        driver = self._threads.driver(self.id)
+        if not driver.journaled.known:  # what was there at the first look is told to nobody: the answer may not be that
+            await driver.catch_up()
         receipt = await self._post_message(content, while_running, sender.collector.message)
         if receipt.repeated:
+            await driver.catch_up()
             sender.collector = await self._replayed(driver, sender.collector.message)
             sender.settle()
 

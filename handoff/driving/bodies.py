@@ -14,7 +14,7 @@ import contextvars
 import functools
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,7 +30,7 @@ from handoff.driving.journaled import result_key
 from handoff.driving.requests import told_to_end
 from handoff.errors import ConfigurationError, StoreError
 from handoff.events import ToolProgress, ToolStarted
-from handoff.store.base import Lock
+from handoff.store.base import InboxRow, Lock
 
 if TYPE_CHECKING:
     from handoff.driving.driver import Driver
@@ -86,11 +86,15 @@ class Bodies:
 
     # -- which are lost ------------------------------------------------------------------------------------------------
 
-    async def lost(self) -> tuple[Place, ...]:
-        """Return the started bodies that no process runs any more: their lock is free and no result of theirs waits."""
+    async def lost(self, rows: Sequence[InboxRow]) -> tuple[Place, ...]:
+        """Return the started bodies that no process runs any more: their lock is free and no result of theirs waits.
+
+        Args:
+            rows: what waits in the inbox.
+        """
         self.elsewhere.clear()
         found: list[Place] = []
-        posted = {row.key for row in await self._driver.call(self._driver.store.inbox, self._driver.thread)}
+        posted = {row.key for row in rows}
         for place in self._driver.journaled.begun():
             if self._driver.has(("body", *place)):
                 continue

@@ -33,7 +33,7 @@ from handoff.errors import HandoffError, RunFailed, StoreBehind
 from handoff.events import ThreadEvent
 from handoff.observers import OBSERVERS
 from handoff.store.access import StoreAccess
-from handoff.store.base import InboxGrew, Lock, Store
+from handoff.store.base import InboxGrew, InboxRow, JournalRecord, Lock, Store
 
 logger = logging.getLogger("handoff")
 
@@ -130,7 +130,9 @@ class Driver:
 
     async def catch_up_here(self) -> bool:
         """Fold what others appended since; return whether there was anything. For who is inside `whole` already."""
-        records = await self.call(self.store.journal, self.thread, self.journaled.seq)
+        return self._follow(await self.call(self.store.journal, self.thread, self.journaled.seq))
+
+    def _follow(self, records: Sequence[JournalRecord]) -> bool:
         known = self.journaled.known
         for record in records:
             self._apply(load(record.data), known=known)
@@ -152,9 +154,13 @@ class Driver:
         return await self.whole(self._taken_and_fed(facts))
 
     async def _taken_and_fed(self, facts: Sequence[Event]) -> bool:
-        if not await self._take():
-            return False
-        await self.feed_here(*facts)
+        rows: Sequence[InboxRow] | None = None
+        if self._lock is None:
+            taken = await self.call(_taken, self.store, self.thread, self.journaled.seq)
+            if taken is None:
+                return False
+            rows = await self._recovered(*taken)
+        await self.feed_here(*facts, rows=rows)
         return True
 
     async def whole(self, work: Coroutine[Any, Any, T]) -> T:
@@ -177,10 +183,16 @@ class Driver:
         task.add_done_callback(lambda _: self._door.release())
         return await asyncio.shield(task)
 
-    async def feed_here(self, *facts: Event) -> None:
-        """As `feed`, for who is inside `whole` already and drives the thread."""
+    async def feed_here(self, *facts: Event, rows: Sequence[InboxRow] | None = None) -> None:
+        """As `feed`, for who is inside `whole` already and drives the thread.
+
+        Args:
+            facts: what has happened.
+            rows: what waits, where that was just read.
+        """
         while True:
-            rows = await self.call(self.store.inbox, self.thread)
+            if rows is None:
+                rows = await self.call(self.store.inbox, self.thread)
             state, running = self.journaled.state, self._bodies.running
             decided = advance(state, facts, rows, self._judge, at=self._clock.now(), running=running)
             if decided is None:
@@ -188,8 +200,10 @@ class Driver:
             try:
                 await self._append(decided)
             except InboxGrew:
+                rows = None
                 continue
             except StoreBehind:
+                rows = None
                 # Somebody else appended although we hold the lock: what we knew is stale, so judge by what is there.
                 await self.catch_up_here()
                 continue
@@ -209,18 +223,17 @@ class Driver:
 
     # -- who drives the thread (O) -------------------------------------------------------------------------------------
 
-    async def _take(self) -> bool:
-        if self._lock is not None:
-            return True
-        lock = await self.call(self.store.lock, self.thread)
-        if lock is None:
-            return False
+    async def _recovered(
+        self, lock: Lock, records: Sequence[JournalRecord], rows: Sequence[InboxRow]
+    ) -> Sequence[InboxRow] | None:
+        """Go on from where the thread was left; return the rows that wait, or None where they have to be read anew."""
         self._lock = lock
-        moved = await self.catch_up_here()
-        lost = await self._bodies.lost()
+        moved = self._follow(records)
+        lost = await self._bodies.lost(rows)
         if lost or (self.journaled.state.run is not None and (moved or not self._live)):
             await self.feed_here(happened.Recovered(self._clock.now(), lost))
-        return True
+            return None
+        return rows
 
     async def close(self) -> None:
         """Start nothing more, let running bodies commit their outcome, close requests, and give the thread up.
@@ -349,10 +362,22 @@ class Driver:
 
     async def _inbox(self) -> None:
         """Look whether another process has posted something that acts at once (L6)."""
-        seen = await self.call(self.store.changes)
+        seen: int | None = None  # so that the first look is one in any case; most runs end before it
         while True:
             await self._clock.sleep(LOOK)
             now = await self.call(self.store.changes)
             if now != seen:
                 seen = now
                 await self.feed()
+
+
+def _taken(store: Store, thread: str, seq: int) -> tuple[Lock, list[JournalRecord], list[InboxRow]] | None:
+    """Take a thread's lock, and read what was appended since and what waits: one call of the store instead of three."""
+    lock = store.lock(thread)
+    if lock is None:
+        return None
+    try:
+        return lock, store.journal(thread, seq), store.inbox(thread)
+    except BaseException:
+        lock.release()
+        raise
