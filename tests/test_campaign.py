@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tests.campaign.found import Found, Proof, Row
 from tests.campaign.page import page
-from tests.campaign.proofs import PROOFS, test_file
+from tests.campaign.proofs import BACKENDS, PROOFS, SERVED, test_file
 from tests.campaign.running import campaign
+from tests.crash.scenarios import SERVED as SERVED_SCENARIOS
+from tests.support.faulty import FAULTY
 
 # Pytest would take it for a test.
 run_file = test_file
@@ -122,3 +124,9 @@ def test_the_page_says_what_each_proof_proves() -> None:
     text = page(PROOFS, [])
 
     assert all(f"- **{proof.name}**: {proof.says}." in text for proof in PROOFS)
+
+
+def test_every_backend_is_proved() -> None:
+    """The proofs name the backends themselves, since what they prove is imported when they run."""
+    assert list(FAULTY) == list(BACKENDS)
+    assert list(SERVED_SCENARIOS) == [f"site on {name}" for name in SERVED]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -38,8 +39,8 @@ class Life:
     messages: Mapping[str, str]
     deps: Deps | None = None
     model: Model | None = None
-    #: Makes the backend, where that is not the model in this process.
-    backend: Callable[[], Backend] | None = None
+    #: Makes the backend, where that is not the model in this process; the stack closes what is not the backend's own.
+    backend: Callable[[AsyncExitStack], Awaitable[Backend]] | None = None
     #: What was replied, by idempotency key: (assistant, text) of all that was said.
     replies: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _threads: Threads[Any] | None = None
@@ -63,15 +64,17 @@ class Life:
         Args:
             converse: what the user and other people do.
         """
-        backend: Backend
-        if self.backend is None:
-            assert self.model is not None
-            backend = Embedded(self.model)
-        else:
-            backend = self.backend()
         store = SqlStore(self.directory / STORE)
         store.hooks.append(self.moments.commit)
-        async with Threads(self.flow, deps=self.deps, backend=backend, store=store) as self._threads:
+        async with AsyncExitStack() as stack:
+            backend: Backend
+            if self.backend is None:
+                assert self.model is not None
+                backend = Embedded(self.model)
+            else:
+                backend = await self.backend(stack)
+            threads = Threads(self.flow, deps=self.deps, backend=backend, store=store)
+            self._threads = await stack.enter_async_context(threads)
             await self._threads.recover()
             await converse(self, await self._thread())
         report = {"moments": self.moments.seen, "replies": self.replies}

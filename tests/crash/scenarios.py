@@ -44,8 +44,14 @@ SCENARIOS = {
 #: The same on a server, which is another process: it goes on while ours is dead.
 SERVED = {
     name: Scenario(
-        name, site_editor, site.prepare, life, site.converse, files=site.SITE, at_server=served.wrong_at_server
+        name,
+        site_editor,
+        site.prepare,
+        one.life,
+        site.converse,
+        files=site.SITE,
+        at_server=one.wrong,
     )
-    for name, life in served.LIVES.items()
+    for name, one in served.SERVED.items()
 }
 ALL = {**SCENARIOS, **SERVED}

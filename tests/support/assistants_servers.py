@@ -8,8 +8,9 @@ from typing import Any
 
 from handoff.backends.assistants import Assistants
 from handoff.clock import Clock
-from handoff.sandbox import Faults, Sandbox, Scripted, serving
+from handoff.sandbox import Faults, Scripted
 from handoff.sandbox.objects import Run, Thread
+from tests.support import servers
 from tests.support.brisk import Brisk
 
 #: Every kind of the backend: how transitions end their runs, and whether answers are streamed.
@@ -21,46 +22,21 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-class Servers:
-    """Starts sandboxes behind sockets, and makes backends of one kind that speak to them.
+class Servers(servers.Servers[Assistants]):
+    """Starts sandboxes, and makes assistants backends of one kind that speak to them.
 
     Attributes:
-        sandbox: the latest of them.
-        options: the backend's.
         clock: the backends', with its waits.
     """
 
-    sandbox: Sandbox
-
     def __init__(self, stack: ExitStack, options: dict[str, Any], clock: Clock) -> None:
-        self._stack = stack
-        self.options = options
         self.clock = Brisk(clock)
-        self.url = ""
+        super().__init__(stack, Assistants, {"poll": 0.5, "timeout": 10.0, "clock": self.clock, **options})
 
     @property
     def carries(self) -> bool:
         """Whether transitions carry their outputs over."""
         return bool(self.options.get("finish") == "carry")
-
-    def start(self, model: Any = None, *script: str, faults: Faults | None = None, **given: Any) -> Assistants:
-        """A backend with a server of its own, where this model object answers.
-
-        Args:
-            model: the model object; by default the sandbox's plain one.
-            script: faults, each as FAULT@OPERATION#NTH.
-            faults: all faults, instead of a script.
-            given: further arguments of the sandbox.
-        """
-        faults = faults or Faults.read(",".join(script))
-        self.sandbox = Sandbox(model, faults=faults, **given)
-        self.url = self._stack.enter_context(serving(self.sandbox))
-        return self.again()
-
-    def again(self, **options: Any) -> Assistants:
-        """Another backend with the latest server, as after a restart."""
-        given = {"poll": 0.5, "timeout": 10.0, "api_key": "any", **self.options, **options}
-        return Assistants("tiny", base_url=self.url, clock=self.clock, **given)
 
     @property
     def thread(self) -> Thread:
@@ -75,8 +51,17 @@ class Servers:
 
     def said(self) -> list[str]:
         """What users said on that thread, in order."""
-        metadata = [(one.metadata.get("item", ""), one) for one in self.thread.messages() if one.role == "user"]
-        return [one.content[0]["text"]["value"] for item, one in metadata if item.startswith("message:")]
+        return said_on(self.thread)
+
+
+def said_on(thread: Thread) -> list[str]:
+    """Return what users said on a thread, in order.
+
+    Args:
+        thread: the server's.
+    """
+    metadata = [(one.metadata.get("item", ""), one) for one in thread.messages() if one.role == "user"]
+    return [one.content[0]["text"]["value"] for item, one in metadata if item.startswith("message:")]
 
 
 @contextmanager
@@ -91,4 +76,4 @@ def servers_of(options: dict[str, Any], clock: Clock) -> Iterator[Servers]:
         yield Servers(stack, options, clock)
 
 
-__all__ = ["KINDS", "Faults", "Scripted", "Servers", "servers_of"]
+__all__ = ["KINDS", "Faults", "Scripted", "Servers", "said_on", "servers_of"]

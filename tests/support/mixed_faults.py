@@ -1,7 +1,7 @@
-"""Random conversations on the assistants backend while everything goes wrong: faults at rates, restarts, stops.
+"""Random conversations on every server backend while everything goes wrong: faults at rates, restarts, stops.
 
-One seed is one conversation. What it must never come to is listed by `played`: a message lost, said twice or out of
-order, a body run twice, a call answered twice or not at all, a thread left locked.
+One seed is one conversation. What it must never come to is listed by `played`: a message lost, said or answered twice,
+or out of order, a body run twice, a call answered twice or not at all, a thread left locked, a conversation poisoned.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import openai
+
 from handoff import RunFailed, SqlStore, Thread, Threads
+from handoff.backends.base import Backend
 from handoff.clock import SystemClock
 from handoff.core.codec import load
 from handoff.core.events import CallStarted, MessageAccepted, MessageRefused
-from handoff.core.items import Output, UserMessage
+from handoff.core.items import Output, Spoken, UserMessage
 from handoff.errors import CallRefused, TicketClosed
-from handoff.sandbox import Faults
-from tests.support.assistants_servers import KINDS, Servers, servers_of
+from handoff.sandbox import Faults, serving
+from tests.support.brisk import Brisk
+from tests.support.faulty import FAULTY, Faulty, Told, Watched
 from tests.support.workshop import Bench, build
 
-#: How often each fault happens, as a share of the rate that a conversation is played at.
-SHARES = {
-    "429": 1.0, "500": 1.0, "503": 1.0, "drop_before": 1.0, "drop_after": 1.0, "bad_arguments": 1.0,
-    "two_handoffs": 0.5, "stall": 0.3, "expire": 0.3, "failed": 0.3, "stuck": 0.05, "cancel_race": 1.0,
-}  # fmt: skip
+RATES = (0.03, 0.1, 0.2, 0.3)
 STEPS = 8
+#: Seconds without a byte after which a request is made again.
+TIMEOUT = 0.25
 
 
 @dataclass(slots=True)
@@ -43,27 +45,40 @@ class Played:
     problems: list[str] = field(default_factory=list)
 
 
-def played(seed: int, directory: Path) -> Played:
+def played(backend: str, seed: int, directory: Path, *, only: str | None = None, rate: float | None = None) -> Played:
     """Play a conversation and look at what it came to.
 
     Args:
+        backend: on which, of `FAULTY`.
         seed: of all that is random.
         directory: an empty one, for its store.
+        only: the only fault that happens; None: all that the backend's server can have.
+        rate: how often; None: one of `RATES`.
     """
     chance = random.Random(seed)  # noqa: S311 - a conversation is to be repeatable
-    kind = chance.choice(list(KINDS))
-    rate = chance.choice([0.03, 0.1, 0.2, 0.3])
-    faults = Faults(rates={name: min(1.0, share * rate) for name, share in SHARES.items()}, seed=seed)
-    with servers_of({**KINDS[kind], "timeout": 0.25, "poll": 0.2}, SystemClock()) as servers:
-        servers.start(faults=faults, expire=2.0)
-        return asyncio.run(_Conversation(chance, servers, directory / "threads.db").play())
+    faulty = FAULTY[backend]
+    form = chance.choice(list(faulty.forms))
+    drawn = chance.choice(RATES)
+    rate = drawn if rate is None else rate
+    shares = faulty.shares if only is None else {only: 1.0}
+    rates = {name: min(1.0, share * rate) for name, share in shares.items()}
+    sandbox = Watched(Faults(rates=rates, seed=seed), faulty.expire)
+    with serving(sandbox) as url:
+        playing = _Conversation(chance, faulty, form, sandbox, url, directory / "threads.db")
+        return asyncio.run(playing.play())
 
 
 class _Conversation:
-    def __init__(self, chance: random.Random, servers: Servers, store: Path) -> None:
+    def __init__(
+        self, chance: random.Random, faulty: Faulty, form: str, sandbox: Watched, url: str, store: Path
+    ) -> None:
         self._chance = chance
-        self._servers = servers
+        self._faulty = faulty
+        self._form = form
+        self._sandbox = sandbox
+        self._url = url
         self._store = store
+        self._clock = Brisk(SystemClock())
         self._flow = build()
         self._bench = Bench()
         self._said = 0
@@ -71,29 +86,33 @@ class _Conversation:
 
     async def play(self) -> Played:
         """Play it to its end, and then once more with nothing going wrong."""
-        left = STEPS
-        while left > 0:
-            lasts = self._chance.randint(1, 4)
+        # No certificates are loaded: that would take longer than most conversations.
+        http = openai.DefaultAsyncHttpxClient(verify=False)
+        async with openai.AsyncOpenAI(base_url=self._url, api_key="any", http_client=http) as self._client:
+            left = STEPS
+            while left > 0:
+                lasts = self._chance.randint(1, 4)
+                async with self._threads() as threads:
+                    thread = await threads.open("t")
+                    for _ in range(min(lasts, left)):
+                        await self._step(thread)
+                left -= lasts
+                self._played.counts["restarts"] += 1
+            self._played.counts["faults"] = self._sandbox.world.faults.happened.total()
+            self._sandbox.world.faults = Faults()
             async with self._threads() as threads:
                 thread = await threads.open("t")
-                for _ in range(min(lasts, left)):
-                    await self._step(thread)
-            left -= lasts
-            self._played.counts["restarts"] += 1
-        faults = self._servers.sandbox.world.faults
-        self._played.counts["faults"] = faults.happened.total()
-        faults._rates.clear()
-        async with self._threads() as threads:
-            thread = await threads.open("t")
-            await thread.wait()
-            if not thread.state.closed:
-                await self._bye(thread)
-            await thread.wait()
-            await self._look(thread, threads)
+                await thread.wait()
+                if not thread.state.closed:
+                    await self._bye(thread)
+                await thread.wait()
+                await self._look(thread, threads)
+        self._played.problems = [f"{self._form}: {one}" for one in self._played.problems]
         return self._played
 
     def _threads(self) -> Threads[Any]:
-        backend = self._servers.again()
+        options = {"client": self._client, "clock": self._clock, "timeout": TIMEOUT, **self._faulty.forms[self._form]}
+        backend: Backend = self._faulty.make("tiny", **options)
         return Threads(self._flow, deps=self._bench, backend=backend, store=SqlStore(self._store))
 
     async def _step(self, thread: Thread[Any]) -> None:
@@ -153,21 +172,21 @@ class _Conversation:
         refused = {one.id for one in events if isinstance(one, MessageRefused)}
         accepted = [one.text for one in events if isinstance(one, MessageAccepted) and one.id not in refused]
         due = [item.text for item in thread.state.due if isinstance(item, UserMessage)]
-        told = accepted[: len(accepted) - len(due)]
-        said = self._servers.said()
-        self._claim(told == said, lambda: f"accepted {told}, on the server {said}")
+        items = (*await thread.transcript(),)
+        told = Told(thread.state.ref, accepted, accepted[: len(accepted) - len(due)], items)
+        self._played.problems += self._faulty.wrong(self._sandbox, told)
         begun = Counter((one.run, one.batch, one.call) for one in events if isinstance(one, CallStarted))
         self._claim(max(begun.values(), default=0) <= 1, lambda: f"bodies begun twice: {begun.most_common(2)}")
         ran = len(self._bench.ran)
         self._claim(ran <= begun.total(), lambda: f"{ran} bodies ran, {begun.total()} were begun")
-        items = [*await thread.transcript()]
         outputs = Counter((one.run, one.batch, one.call) for one in items if isinstance(one, Output))
         rows = await threads.call(threads.store.ledger, "t")
         calls = Counter((row.run, row.batch, row.call) for row in rows)
         self._claim(calls == outputs, lambda: f"calls {calls - outputs} lack an output, {outputs - calls} have two")
         self._claim(thread.status in {"rest", "closed"}, lambda: f"the thread is {thread.status}")
-        active = self._servers.thread.active_run()
-        self._claim(
-            active is None, lambda: f"the server's thread is locked by a run that is {active and active.status}"
-        )
+        replies = [item.text for item in items if isinstance(item, Spoken)]
+        answers = Counter(text for text in replies if text.startswith("You said: "))
+        self._claim(max(answers.values(), default=0) <= 1, lambda: f"answered twice: {answers.most_common(2)}")
+        works = Counter((tool, what) for tool, what in self._bench.ran if any(map(str.isdigit, what)))
+        self._claim(max(works.values(), default=0) <= 1, lambda: f"done twice: {works.most_common(2)}")
         self._played.counts.update(messages=len(accepted), runs=thread.state.runs, bodies=ran, conversations=1)
