@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from handoff import Flow, RunFailed
+from handoff import Answer, Flow, RunFailed
+from handoff.backends.base import Prompt
 from handoff.backends.responses import Responses
-from handoff.core.items import UserMessage
-from handoff.sandbox import Faults, Sandbox, Scripted, serving
+from handoff.core.items import Spoken, UserMessage
+from handoff.sandbox import Sandbox
 from tests.support.forms import World
+from tests.support.gates import Gate
 from tests.support.models import Answers, Plays, call
+from tests.support.servers import Servers
 from tests.support.waits import Waits
 from tests.support.workshop import build
 
 FLOW = build()
 
 
-class Place:
-    """A server, and backends that speak to it.
-
-    Attributes:
-        sandbox: the server.
-    """
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def start(self, model: Any, *faults: Scripted) -> Responses:
-        """A backend on a new server, where this model answers."""
-        self.sandbox = Sandbox(model, faults=Faults(faults))
-        self.url = self._stack.enter_context(serving(self.sandbox))
-        return self.again()
-
-    def again(self) -> Responses:
-        """Another backend on the same server, as after a restart."""
-        return Responses("tiny", history="conversation", base_url=self.url, api_key="any", clock=Waits())
+class Place(Servers[Responses]):
+    """A server, and backends that speak to it."""
 
     @property
     def conversations(self) -> list[Any]:
@@ -61,7 +49,7 @@ def _said(item: dict[str, Any]) -> str:
 def place() -> Iterator[Place]:
     """A place for one test."""
     with ExitStack() as stack:
-        yield Place(stack)
+        yield Place(stack, Responses, {"history": "conversation", "clock": Waits()})
 
 
 @pytest.fixture
@@ -101,7 +89,7 @@ async def test_a_conversation_holds_the_thread_once_and_in_order(place: Place, w
 @pytest.mark.parametrize("nth", [1, 2])
 async def test_an_answer_that_was_lost_is_taken_out_again(place: Place, world: World, nth: int) -> None:
     """The server stored it, calls and all, and nobody heard: who is asked again finds the thread as it was (C4)."""
-    backend = place.start(Answers(_opens), Scripted("drop_after", "responses.create", nth))
+    backend = place.start(Answers(_opens), f"drop_after@responses.create#{nth}")
     async with world.threads(FLOW, backend=backend) as threads:
         reply = await (await threads.open("t")).send("about")
 
@@ -120,8 +108,7 @@ async def test_what_is_done_beside_the_answer_may_fail_as_well(
     place: Place, world: World, operation: str, fault: str
 ) -> None:
     """Making, listing and clearing are asked for again until they are done."""
-    lost = Scripted("drop_after", "responses.create", 2)
-    backend = place.start(Answers(_opens), lost, Scripted(fault, operation))
+    backend = place.start(Answers(_opens), "drop_after@responses.create#2", f"{fault}@{operation}")
     async with world.threads(FLOW, backend=backend) as threads:
         reply = await (await threads.open("t")).send("about")
 
@@ -169,6 +156,70 @@ async def test_a_lock_that_is_never_released_ends_the_run_and_not_the_thread(pla
         reply = await thread.send("three")
 
     assert "one two three" == reply.text
+
+
+class Late(Sandbox):
+    """A sandbox in which an answer that was left behind is stored just ahead of the second request for one.
+
+    Args:
+        model: its model.
+        gate: where the answer that is left behind waits.
+    """
+
+    def __init__(self, model: Any, gate: Gate) -> None:
+        super().__init__(model)
+        self._gate = gate
+        self._asked = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; hold the second request until the first one's answer is stored."""
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/v1/responses"):
+            self._asked += 1
+            if self._asked == 2:
+                self._gate.open()
+                while any(one.busy for one in self.world.conversations.values()):  # noqa: ASYNC110 - it is ours
+                    await asyncio.sleep(0.001)
+        await super().__call__(scope, receive, send)
+
+
+class Slow:
+    """A model whose first answer waits at a gate; the others say whether that one was shown to them.
+
+    Args:
+        gate: where it waits.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._first = True
+
+    async def answer(self, prompt: Prompt) -> AsyncIterator[str | Answer]:
+        """Answer."""
+        first, self._first = self._first, False
+        if first:
+            await self._gate.halt()
+        shown = any(isinstance(item, Spoken) for item in prompt.items)
+        yield "late" if first else "it was there" if shown else "hello"
+
+
+@pytest.mark.parametrize("left", ["in time", "in the end"])
+async def test_an_answer_that_comes_late_is_taken_out_again(place: Place, world: World, left: str) -> None:
+    """Stored between the look at the conversation and the next request, it is no part of the thread (C2, C4)."""
+    gate = Gate()
+    patience = 0.2 if left == "in time" else 30.0
+    backend = place.serve(Late(Slow(gate), gate), timeout=patience, stream=False)
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        if left == "in time":
+            reply = await thread.send("hi")
+        else:
+            await thread.post("hi")
+            await gate.reached()
+            await thread.cancel()
+            reply = await thread.send("there")
+
+    said = ["user: hi"] if left == "in time" else ["user: hi", "user: there"]
+    assert ("hello", [*said, "assistant: hello"]) == (reply.text, place.held())
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])

@@ -105,7 +105,7 @@ def test_every_request_is_judged(shown: list[tuple[Item, ...]], wrong: int) -> N
     server = Watched(Faults(), 1.0)
     server.shown += shown
 
-    assert wrong == len(wrong_requests(server, Told("", ["a", "b"], ["a", "b"], ())))
+    assert wrong == len(wrong_requests(server, Told("", ["a", "b"], ["a", "b"])))
 
 
 def test_a_request_that_a_server_refuses_for_what_it_is_counts() -> None:
@@ -113,6 +113,6 @@ def test_a_request_that_a_server_refuses_for_what_it_is_counts() -> None:
     server = Watched(Faults(), 1.0)
     server.shown.append((A,))
     server.refused += ["POST /v1/chat/completions 400", "DELETE /v1/conversations/c/items/i 404"]
-    told = Told("", ["a"], ["a"], ())
+    told = Told("", ["a"], ["a"])
 
     assert ["refused: POST /v1/chat/completions 400"] == wrong_requests(server, told, "DELETE /v1/conversations/")

@@ -82,7 +82,9 @@ class Told:
     #: Those of them that a server was told.
     told: list[str]
     #: The whole transcript.
-    transcript: tuple[Item, ...]
+    transcript: tuple[Item, ...] = ()
+    #: Calls whose outputs no request has brought: a thread that is closed makes none.
+    owed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Faulty:
     wrong: Callable[[Watched, Told], list[str]]
     #: Seconds after which the server's runs expire, and what is stuck ends.
     expire: float = 0.5
+    #: Seconds our runs may take. Where a server ends them, they end that way often enough.
+    deadlines: Sequence[float] = (600.0, 600.0, 1.5)
 
 
 # -- what a server was told --------------------------------------------------------------------------------------------
@@ -138,7 +142,7 @@ def _heard(items: Sequence[Item], told: Told) -> list[str]:
 
 def _wrong_held(items: Sequence[Wire], told: Told) -> list[str]:
     """What is wrong with the items a server holds of the thread in the end."""
-    found = wrong_items(items, told.told)
+    found = wrong_items(items, told.told, told.owed)
     outputs = [(one["call_id"], one["output"]) for one in items if one["type"] == "function_call_output"]
     ours = {(item.call, item.text) for item in told.transcript if isinstance(item, Output)}
     found += [f"the server holds the output {one}, which nobody gave" for one in outputs if one not in ours]
@@ -147,19 +151,24 @@ def _wrong_held(items: Sequence[Wire], told: Told) -> list[str]:
     return found + [f"{text!r} stands {times} times" for text, times in said.items() if times > max(1, spoken[text])]
 
 
-def wrong_items(items: Sequence[Wire], messages: Sequence[str]) -> list[str]:
+def wrong_items(items: Sequence[Wire], messages: Sequence[str], owed: Sequence[str] = ()) -> list[str]:
     """Return what is wrong with the items of a response or a conversation, one sentence each.
 
     Args:
         items: all that it builds on, or holds.
         messages: what the user has said; each is to be there once and in order.
+        owed: ids of calls whose outputs it does not have yet.
     """
     users = [_text(one) for one in items if one["type"] == "message" and one["role"] == "user"]
     heard = [text for text in users if text in messages]
     found = [] if heard == list(messages) else [f"messages at the server: expected {list(messages)}, got {heard}"]
     calls = Counter(one["call_id"] for one in items if one["type"] == "function_call")
     outputs = Counter(one["call_id"] for one in items if one["type"] == "function_call_output")
-    return found if calls == outputs else [*found, f"the calls {dict(calls)} have the outputs {dict(outputs)}"]
+    return (
+        found
+        if calls == outputs + Counter(owed)
+        else [*found, f"the calls {dict(calls)} have the outputs {dict(outputs)}"]
+    )
 
 
 def _text(item: Wire) -> str:
@@ -234,6 +243,7 @@ FAULTY: dict[str, Faulty] = {
         {**_SERVER, **RUNS},
         _wrong_on_assistants,
         expire=2.0,
+        deadlines=(600.0,),
     ),
 }
 

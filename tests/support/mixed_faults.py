@@ -17,7 +17,7 @@ from typing import Any
 
 import openai
 
-from handoff import RunFailed, SqlStore, Thread, Threads
+from handoff import Limits, RunFailed, SqlStore, Thread, Threads
 from handoff.backends.base import Backend
 from handoff.clock import SystemClock
 from handoff.core.codec import load
@@ -30,6 +30,8 @@ from tests.support.faulty import FAULTY, Faulty, Told, Watched
 from tests.support.workshop import Bench, build
 
 RATES = (0.03, 0.1, 0.2, 0.3)
+#: How long an answer takes, in seconds: where it takes a while, it may still be made when its request is made again.
+SLOW = (0.0, 0.0, 0.05)
 STEPS = 8
 #: Seconds without a byte after which a request is made again.
 TIMEOUT = 0.25
@@ -62,15 +64,23 @@ def played(backend: str, seed: int, directory: Path, *, only: str | None = None,
     rate = drawn if rate is None else rate
     shares = faulty.shares if only is None else {only: 1.0}
     rates = {name: min(1.0, share * rate) for name, share in shares.items()}
-    sandbox = Watched(Faults(rates=rates, seed=seed), faulty.expire)
+    sandbox = Watched(Faults(rates=rates, seed=seed, slow=chance.choice(SLOW)), faulty.expire)
+    limits = Limits(deadline=chance.choice(faulty.deadlines), grace=0.5)
     with serving(sandbox) as url:
-        playing = _Conversation(chance, faulty, form, sandbox, url, directory / "threads.db")
+        playing = _Conversation(chance, faulty, form, limits, sandbox, url, directory / "threads.db")
         return asyncio.run(playing.play())
 
 
 class _Conversation:
     def __init__(
-        self, chance: random.Random, faulty: Faulty, form: str, sandbox: Watched, url: str, store: Path
+        self,
+        chance: random.Random,
+        faulty: Faulty,
+        form: str,
+        limits: Limits,
+        sandbox: Watched,
+        url: str,
+        store: Path,
     ) -> None:
         self._chance = chance
         self._faulty = faulty
@@ -79,7 +89,7 @@ class _Conversation:
         self._url = url
         self._store = store
         self._clock = Brisk(SystemClock())
-        self._flow = build()
+        self._flow = build(limits=limits)
         self._bench = Bench()
         self._said = 0
         self._played = Played()
@@ -172,8 +182,9 @@ class _Conversation:
         refused = {one.id for one in events if isinstance(one, MessageRefused)}
         accepted = [one.text for one in events if isinstance(one, MessageAccepted) and one.id not in refused]
         due = [item.text for item in thread.state.due if isinstance(item, UserMessage)]
+        owed = [item.call for item in thread.state.due if isinstance(item, Output)]
         items = (*await thread.transcript(),)
-        told = Told(thread.state.ref, accepted, accepted[: len(accepted) - len(due)], items)
+        told = Told(thread.state.ref, accepted, accepted[: len(accepted) - len(due)], items, (*owed,))
         self._played.problems += self._faulty.wrong(self._sandbox, told)
         begun = Counter((one.run, one.batch, one.call) for one in events if isinstance(one, CallStarted))
         self._claim(max(begun.values(), default=0) <= 1, lambda: f"bodies begun twice: {begun.most_common(2)}")

@@ -42,17 +42,18 @@ class Servers(Generic[B]):
             faults: all faults, instead of a script.
             given: further arguments of the sandbox.
         """
-        self.serve(Sandbox(model, faults=faults or Faults.read(",".join(script)), **given))
-        return self.again()
+        return self.serve(Sandbox(model, faults=faults or Faults.read(",".join(script)), **given))
 
-    def serve(self, sandbox: Sandbox) -> None:
-        """Serve this sandbox from here on.
+    def serve(self, sandbox: Sandbox, **options: Any) -> B:
+        """A backend with this sandbox for a server.
 
         Args:
-            sandbox: it.
+            sandbox: the server.
+            options: as of `again`.
         """
         self.sandbox = sandbox
         self.url = self._stack.enter_context(serving(sandbox))
+        return self.again(**options)
 
     def again(self, **options: Any) -> B:
         """Another backend with the latest server, as after a restart.

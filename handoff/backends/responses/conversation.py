@@ -2,11 +2,13 @@
 
 An answer that was lost or cancelled may have been stored all the same, with calls nobody will run. Such items stand
 behind the latest one that is journaled, and are deleted; so a conversation never holds more than the transcript does,
-no call stays open in it, and a request may be made again (C2, C4).
+no call stays open in it, and a request may be made again (C2, C4). One may be stored even between the look and the next
+request, so what comes of that request is looked at once more.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from handoff.backends.responses.link import Link
@@ -42,23 +44,34 @@ async def cleared(client: AsyncOpenAI, link: Link, options: Any) -> bool:
     """
     from openai import APIStatusError, NotFoundError  # noqa: PLC0415 - slow to import
 
-    path = f"/conversations/{link.id}/items"
+    try:
+        behind = await ids_behind(client, link, options)
+    except APIStatusError as error:
+        if error.status_code not in {400, 404} or error.code == LOCKED:
+            raise
+        return False  # it is gone, or the item is behind which we would go on
+    for item in behind:
+        with contextlib.suppress(NotFoundError):  # deleted by an attempt whose answer was lost
+            await client.delete(f"/conversations/{link.id}/items/{item}", cast_to=object, options=options)
+    return True
+
+
+async def ids_behind(client: AsyncOpenAI, link: Link, options: Any) -> list[str]:
+    """Return the ids of the items that stand behind the latest one that is ours, in order.
+
+    Args:
+        client: the client.
+        link: what the conversation is to hold.
+        options: the SDK's options of each request.
+    """
     query: dict[str, object] = {"order": "asc", "limit": PAGE}
-    if link.item:
-        query["after"] = link.item
+    ids: list[str] = []
+    last = link.item
     while True:
-        try:
-            asked: Any = {**options, "params": query}
-            page = mapping(await client.get(path, cast_to=object, options=asked))
-        except APIStatusError as error:
-            if error.status_code not in {400, 404} or error.code == LOCKED:
-                raise
-            return False  # it is gone, or the item is behind which we would go on
-        items = [mapping(item) for item in listed(page.get("data"))]
-        for item in items:
-            try:
-                await client.delete(f"{path}/{item.get('id')}", cast_to=object, options=options)
-            except NotFoundError:
-                continue  # deleted by an attempt whose answer was lost
-        if not page.get("has_more") or not items:
-            return True
+        asked: Any = {**options, "params": {**query, "after": last} if last else query}
+        page = mapping(await client.get(f"/conversations/{link.id}/items", cast_to=object, options=asked))
+        found = [str(mapping(item).get("id")) for item in listed(page.get("data"))]
+        ids += found
+        if not page.get("has_more") or not found:
+            return ids
+        last = found[-1]

@@ -6,6 +6,7 @@ more, the whole transcript goes out: so nothing is ever lost with it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -86,6 +87,10 @@ class ResponsesQuestion:
         spelled = self._spelled((), self._pieces) if self._whole else self._input
         sent = self._more if self._asked else [spelled, *self._more]
         return encoded(fields)[:-1] + b',"input":[' + b",".join(filter(None, sent)) + b"]}"
+
+    def count(self) -> int:
+        """Return how many items it brings."""
+        return len(json.loads(self.body())["input"])
 
     @property
     def answering(self) -> bool:
