@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -15,36 +13,23 @@ from handoff import Flow, RunFailed, TextDelta
 from handoff.backends.chat import Chat
 from handoff.core.codec import load
 from handoff.core.events import CallsRequested, RunEnded
-from handoff.core.items import Note, Output, Spoken, UserMessage
+from handoff.core.items import Note, Spoken, UserMessage
 from handoff.core.usage import Usage
-from handoff.sandbox import Faults, Sandbox, Scripted, serving
 from tests.support.forms import World
 from tests.support.gates import Gate
-from tests.support.models import Answers, Held, Plays, call
+from tests.support.models import Held, Plays, call
+from tests.support.servers import Servers, servers_of
 from tests.support.waits import Waits
 from tests.support.workshop import Bench, build
 
 FLOW = build()
 
 
-class Servers:
-    """Starts servers, and makes backends that speak to them."""
-
-    def __init__(self, stack: ExitStack, *, stream: bool) -> None:
-        self._stack = stack
-        self._stream = stream
-
-    def chat(self, model: Any = None, *, faults: Faults | None = None, **options: Any) -> Chat:
-        """A backend with a server of its own, where this model object answers."""
-        url = self._stack.enter_context(serving(Sandbox(model, faults=faults)))
-        return Chat("tiny", base_url=url, api_key="any", stream=self._stream, **{"clock": Waits(), **options})
-
-
 @pytest.fixture(params=[pytest.param(True, id="stream"), pytest.param(False, id="whole")])
-def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers[Chat]]:
     """Servers whose answers are streamed, then servers whose answers come whole."""
-    with ExitStack() as stack:
-        yield Servers(stack, stream=request.param)
+    with servers_of(Chat, stream=request.param, clock=Waits()) as made:
+        yield made
 
 
 @pytest.fixture
@@ -63,10 +48,10 @@ def durable(tmp_path: Any) -> Iterator[World]:
     made.end()
 
 
-async def test_a_handoff_takes_two_requests(servers: Servers, world: World) -> None:
+async def test_a_handoff_takes_two_requests(servers: Servers[Chat], world: World) -> None:
     """The call is answered in the request in which the next assistant speaks, with its own instructions (H4, L4)."""
     model = Plays(call("open_page", page="about"), "What shall I change?")
-    async with world.threads(FLOW, backend=servers.chat(model)) as threads:
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
         thread = await threads.open("t")
         reply = await thread.send("the about page")
 
@@ -78,10 +63,10 @@ async def test_a_handoff_takes_two_requests(servers: Servers, world: World) -> N
     assert "open_page" not in {tool.name for tool in second.tools}
 
 
-async def test_the_next_assistant_is_told_and_not_shown_what_was_called(servers: Servers, world: World) -> None:
+async def test_the_next_assistant_is_told_and_not_shown_what_was_called(servers: Servers[Chat], world: World) -> None:
     """The call of the assistant before is a line of text under its name; the note of the handoff follows (T2, H6)."""
     model = Plays(call("open_page", page="about"), "What shall I change?")
-    async with world.threads(FLOW, backend=servers.chat(model)) as threads:
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
         await (await threads.open("t")).send("the about page")
 
     line = '(front called "open_page" with {"page": "about"}, which returned: "about is open")'
@@ -92,10 +77,10 @@ async def test_the_next_assistant_is_told_and_not_shown_what_was_called(servers:
     ) == model.prompts[1].items
 
 
-async def test_ones_own_calls_are_shown_as_calls(servers: Servers, world: World) -> None:
+async def test_ones_own_calls_are_shown_as_calls(servers: Servers[Chat], world: World) -> None:
     """An assistant that goes on sees its calls, each with its output."""
     model = Plays([call("look", what="a"), call("look", what="b")], "both")
-    async with world.threads(FLOW, backend=servers.chat(model)) as threads:
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
         await (await threads.open("t")).send("look")
 
     _, spoken, *outputs = model.prompts[1].items
@@ -103,7 +88,7 @@ async def test_ones_own_calls_are_shown_as_calls(servers: Servers, world: World)
     assert ["saw a", "saw b"] == [output.text for output in outputs]
 
 
-async def test_a_long_thread_stays_valid(servers: Servers, world: World) -> None:
+async def test_a_long_thread_stays_valid(servers: Servers[Chat], world: World) -> None:
     """Handoffs to and fro, calls that fail, are refused or become tickets: no request is ever refused by the server."""
     script = [
         'call open_page {"page": "about"} and call check_page {"page": "home"}',
@@ -113,7 +98,7 @@ async def test_a_long_thread_stays_valid(servers: Servers, world: World) -> None
         "call put_away {}",
         "hello",
     ]
-    async with world.threads(FLOW, backend=servers.chat()) as threads:
+    async with world.threads(FLOW, backend=servers.start()) as threads:
         thread = await threads.open("t")
         replies = [await thread.send(text) for text in script]
         ticket = next(one for one in thread.state.tickets if one.call.tool == "order")
@@ -127,8 +112,8 @@ async def test_a_long_thread_stays_valid(servers: Servers, world: World) -> None
 
 async def test_text_is_told_as_it_is_written(world: World) -> None:
     """A streamed reply comes in several deltas that add up to the message."""
-    with ExitStack() as stack:
-        async with world.threads(FLOW, backend=Servers(stack, stream=True).chat()) as threads:
+    with servers_of(Chat, clock=Waits()) as servers:
+        async with world.threads(FLOW, backend=servers.start()) as threads:
             thread = await threads.open("t")
             seen = [event async for event in thread.stream("one two three")]
 
@@ -136,10 +121,10 @@ async def test_text_is_told_as_it_is_written(world: World) -> None:
     assert ["You", " said:", " one", " two", " three"] == deltas
 
 
-async def test_usage_is_journaled(servers: Servers, world: World) -> None:
+async def test_usage_is_journaled(servers: Servers[Chat], world: World) -> None:
     """Each answer's event says what it took, and so does a journal that is read back."""
     store = world.store()
-    async with world.threads(FLOW, backend=servers.chat()) as threads:
+    async with world.threads(FLOW, backend=servers.start()) as threads:
         thread = await threads.open("t")
         await thread.send('call look {"what": "a"}')
         events = [load(record.data) for record in store.journal("t")]
@@ -152,11 +137,11 @@ async def test_usage_is_journaled(servers: Servers, world: World) -> None:
     ) == sum(took, Usage())
 
 
-async def test_an_answer_that_is_too_long_is_incomplete(servers: Servers, world: World) -> None:
+async def test_an_answer_that_is_too_long_is_incomplete(servers: Servers[Chat], world: World) -> None:
     """The run ends incomplete, its text is kept, and the thread goes on."""
     flow = Flow("short")
     flow.assistant("brief", instructions="Be brief.", max_output_tokens=3)
-    async with world.threads(flow, backend=servers.chat(Plays("one two three four", "ok"))) as threads:
+    async with world.threads(flow, backend=servers.start(Plays("one two three four", "ok"))) as threads:
         thread = await threads.open("t")
         with pytest.raises(RunFailed) as failed:
             await thread.send("hello")
@@ -168,11 +153,11 @@ async def test_an_answer_that_is_too_long_is_incomplete(servers: Servers, world:
     assert ["one two three", "ok"] == spoken
 
 
-async def test_a_cancel_hangs_up_and_the_thread_goes_on(servers: Servers, world: World) -> None:
+async def test_a_cancel_hangs_up_and_the_thread_goes_on(servers: Servers[Chat], world: World) -> None:
     """A cancelled run ends at once, whatever the server does; the next message is answered (C1)."""
     gate = Gate()
     model = Plays(Held(gate, "never"), "fine")
-    async with world.threads(FLOW, backend=servers.chat(model)) as threads:
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
         thread = await threads.open("t")
         sender = asyncio.create_task(thread.send("one"))
         await gate.reached()
@@ -186,11 +171,11 @@ async def test_a_cancel_hangs_up_and_the_thread_goes_on(servers: Servers, world:
     assert ["one", "two"] == [item.text for item in model.prompts[1].items if isinstance(item, UserMessage)]
 
 
-async def test_a_steered_message_joins_behind_the_outputs(servers: Servers, world: World) -> None:
+async def test_a_steered_message_joins_behind_the_outputs(servers: Servers[Chat], world: World) -> None:
     """What is steered in while a body runs is read in the same run, right behind the outputs (L5)."""
     world.bench = Bench("look")
     model = Plays(call("look", what="a"), "done")
-    async with world.threads(FLOW, backend=servers.chat(model)) as threads:
+    async with world.threads(FLOW, backend=servers.start(model)) as threads:
         thread = await threads.open("t")
         first = asyncio.create_task(thread.send("one"))
         await world.bench.gates["look"].reached()
@@ -203,17 +188,17 @@ async def test_a_steered_message_joins_behind_the_outputs(servers: Servers, worl
     assert ["saw a", "two"] == [item.text for item in model.prompts[1].items[-2:]]
 
 
-async def test_a_request_that_a_restart_interrupted_is_made_again(servers: Servers, durable: World) -> None:
+async def test_a_request_that_a_restart_interrupted_is_made_again(servers: Servers[Chat], durable: World) -> None:
     """The server remembers nothing, so after a restart the same request goes out once more, and is answered."""
     gate = Gate()
     model = Plays(Held(gate, "never"), "finished")
-    backend = servers.chat(model)
+    backend = servers.start(model)
     async with durable.threads(FLOW, backend=backend) as threads:
         thread = await threads.open("t")
         await thread.post("one", key="1")
         await gate.reached()
     gate.open()
-    async with durable.threads(FLOW, backend=servers.chat(model)) as threads:
+    async with durable.threads(FLOW, backend=servers.start(model)) as threads:
         thread = await threads.open("t")
         reply = await thread.send("one", key="1")
 
@@ -221,7 +206,7 @@ async def test_a_request_that_a_restart_interrupted_is_made_again(servers: Serve
     assert model.prompts[0].items == model.prompts[1].items
 
 
-async def test_each_assistant_sees_what_it_declares(servers: Servers, world: World) -> None:
+async def test_each_assistant_sees_what_it_declares(servers: Servers[Chat], world: World) -> None:
     """A view of one turn leaves out what was before; the others still see it, and so does the journal (T1, T4)."""
     flow = Flow("views")
     talker = flow.assistant("talker", instructions="Talk.")
@@ -238,7 +223,7 @@ async def test_each_assistant_sees_what_it_declares(servers: Servers, world: Wor
         return "remembered"
 
     model = Plays("hello", call("forget"), "who are you?", call("remember"), "welcome back")
-    async with world.threads(flow, backend=servers.chat(model)) as threads:
+    async with world.threads(flow, backend=servers.start(model)) as threads:
         thread = await threads.open("t")
         for text in ("one", "two", "three"):
             await thread.send(text)
@@ -249,140 +234,9 @@ async def test_each_assistant_sees_what_it_declares(servers: Servers, world: Wor
     assert ["one", "two", "three"] == kept
 
 
-def test_the_blocking_twin_speaks_to_servers_too(servers: Servers) -> None:
+def test_the_blocking_twin_speaks_to_servers_too(servers: Servers[Chat]) -> None:
     """Threads for blocking code drive the same backend on their own loop."""
-    with handoff.sync.Threads(FLOW, backend=servers.chat(), deps=Bench()) as threads:
+    with handoff.sync.Threads(FLOW, backend=servers.start(), deps=Bench()) as threads:
         reply = threads.open("t").send('call look {"what": "a"}')
 
     assert "look returned: saw a" == reply.text
-
-
-# -- what goes wrong ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("fault", ["429", "500", "503", "drop_before", "drop_after", "failed"])
-async def test_a_fault_is_survived(servers: Servers, world: World, fault: str, nth: int) -> None:
-    """Whatever passes, the handoff happens once, and the reply comes."""
-    faults = Faults([Scripted(fault, nth=nth)])
-    async with world.threads(FLOW, backend=servers.chat(faults=faults)) as threads:
-        thread = await threads.open("t")
-        reply = await thread.send('call open_page {"page": "about"}')
-
-    assert 1 == faults.happened[fault]
-    assert ("Noted: You are writer. front handed over to you by open_page.", "writer") == (reply.text, reply.assistant)
-    assert [("open_page", "about")] == world.bench.ran
-
-
-async def test_a_stream_that_goes_silent_is_survived(world: World) -> None:
-    """It is given up after the timeout, and the answer of the second attempt alone is the reply."""
-    faults = Faults([Scripted("stall")])
-    with ExitStack() as stack:
-        backend = Servers(stack, stream=True).chat(faults=faults, timeout=0.2)
-        async with world.threads(FLOW, backend=backend) as threads:
-            thread = await threads.open("t")
-            reply = await thread.send("one two three")
-
-    assert 1 == faults.happened["stall"]
-    assert "You said: one two three" == reply.text
-
-
-async def test_cut_off_arguments_are_answered(servers: Servers, world: World) -> None:
-    """The body does not run, the model reads why, and the history stays valid (B2)."""
-    faults = Faults([Scripted("bad_arguments")])
-    async with world.threads(FLOW, backend=servers.chat(faults=faults)) as threads:
-        thread = await threads.open("t")
-        reply = await thread.send('call look {"what": "a"} and call look {"what": "b"}')
-        again = await thread.send("still there?")
-
-    assert "look returned: error: arguments:" in reply.text
-    assert "look returned: saw b" in reply.text
-    assert [("look", "b")] == world.bench.ran
-    assert "You said: still there?" == again.text
-
-
-async def test_of_two_handoffs_the_first_wins(servers: Servers, world: World) -> None:
-    """A second transition in the same response is answered, and its body does not run (B4)."""
-    flow = Flow("fork")
-    front = flow.assistant("front", instructions="Choose.")
-    left = flow.assistant("left", instructions="Left.")
-    right = flow.assistant("right", instructions="Right.")
-    ran: list[str] = []
-
-    @front.tool(to=left)
-    def go_left() -> str:
-        """Go left."""
-        ran.append("left")
-        return "left"
-
-    @front.tool(to=right)
-    def go_right() -> str:
-        """Go right."""
-        ran.append("right")
-        return "right"
-
-    faults = Faults([Scripted("two_handoffs")])
-    async with world.threads(flow, backend=servers.chat(faults=faults)) as threads:
-        thread = await threads.open("t")
-        reply = await thread.send("call go_left {}")
-        outputs = [item.text for item in await thread.transcript() if isinstance(item, Output)]
-
-    assert "left" == reply.assistant
-    assert ["left"] == ran
-    assert ["left", "Not taken: this turn already goes to left. The tool was not run."] == outputs
-
-
-async def test_a_server_that_stays_down_fails_the_run_and_keeps_the_message(servers: Servers, world: World) -> None:
-    """The sender gets a typed error with the server's words; once it is up again the message rides along (L7)."""
-    model = Answers(lambda prompt: " ".join(item.text for item in prompt.items if isinstance(item, UserMessage)))
-    faults = Faults([Scripted("500", nth=number) for number in range(1, 12)])
-    async with world.threads(FLOW, backend=servers.chat(model, faults=faults)) as threads:
-        thread = await threads.open("t")
-        with pytest.raises(RunFailed) as failed:
-            await thread.send("one")
-        reply = await thread.send("two")
-
-    assert ("failed", "500: The server had an error while processing your request.") == (
-        failed.value.status,
-        failed.value.reason,
-    )
-    assert "one two" == reply.text
-
-
-SAID = [
-    "hello",
-    'call look {"what": "x"}',
-    'call look {"what": "x"} and call look {"what": "y"}',
-    'call open_page {"page": "about"}',
-    'call jot {"note": "n"} and call open_page {"page": "home"}',
-    'call dye {"color": "red"}',
-    "call put_away {}",
-    'call open_page {"page": "NOT A PAGE"}',
-]
-RATES = {"429": 0.1, "500": 0.05, "503": 0.05, "drop_before": 0.05, "drop_after": 0.05, "bad_arguments": 0.1}
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_no_message_is_lost_whatever_goes_wrong(servers: Servers, world: World, seed: int) -> None:
-    """Many threads at once under faults: every message is answered once and in order, and no thread stays locked."""
-    dice = random.Random(seed)  # noqa: S311 - dice, no secret
-    plans = {f"t{number}": [dice.choice(SAID) for _ in range(4)] for number in range(20)}
-    faults = Faults(rates=RATES, seed=seed)
-    async with world.threads(FLOW, backend=servers.chat(faults=faults)) as threads:
-
-        async def talk(name: str) -> None:
-            thread = await threads.open(name)
-            for text in plans[name]:
-                assert (await thread.send(text)).text or text == "call put_away {}"
-
-        await asyncio.gather(*map(talk, plans))
-        opened = {name: await threads.open(name) for name in plans}
-        said = {
-            name: [item.text for item in await thread.transcript() if isinstance(item, UserMessage)]
-            for name, thread in opened.items()
-        }
-        locked = [name for name, thread in opened.items() if thread.state.locked]
-
-    assert plans == said
-    assert [] == locked
-    assert 20 < faults.happened.total()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,39 +11,14 @@ import pytest
 from handoff import Flow, RunFailed
 from handoff.backends.responses import Responses
 from handoff.core.items import Note, Output, Spoken, UserMessage
-from handoff.sandbox import Faults, Sandbox, Scripted, serving
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.models import Answers, Held, Plays, call
+from tests.support.servers import Servers, servers_of
 from tests.support.waits import Waits
 from tests.support.workshop import Bench, build
 
 FLOW = build()
-
-
-class Servers:
-    """Starts servers, and makes backends that speak to them.
-
-    Attributes:
-        sandbox: the latest of them.
-    """
-
-    sandbox: Sandbox
-
-    def __init__(self, stack: ExitStack, options: dict[str, Any]) -> None:
-        self._stack = stack
-        self.options = options
-        self.url = ""
-
-    def start(self, model: Any = None, *, faults: Faults | None = None) -> Responses:
-        """A backend with a server of its own, where this model object answers."""
-        self.sandbox = Sandbox(model, faults=faults)
-        self.url = self._stack.enter_context(serving(self.sandbox))
-        return self.again()
-
-    def again(self) -> Responses:
-        """Another backend with the latest server, as after a restart."""
-        return Responses("tiny", base_url=self.url, api_key="any", clock=Waits(), **self.options)
 
 
 @pytest.fixture(
@@ -60,10 +33,10 @@ class Servers:
         pytest.param({"history": "own", "stream": False}, id="own-whole"),
     ]
 )
-def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers[Responses]]:
     """Both kinds of history, streamed and whole."""
-    with ExitStack() as stack:
-        yield Servers(stack, request.param)
+    with servers_of(Responses, clock=Waits(), **request.param) as made:
+        yield made
 
 
 @pytest.fixture
@@ -82,7 +55,7 @@ def durable(tmp_path: Any) -> Iterator[World]:
     made.end()
 
 
-async def test_a_handoff_takes_two_requests(servers: Servers, world: World) -> None:
+async def test_a_handoff_takes_two_requests(servers: Servers[Responses], world: World) -> None:
     """The call is answered in the request in which the next assistant speaks, with its own instructions (H4, L4)."""
     model = Plays(call("open_page", page="about"), "What shall I change?")
     async with world.threads(FLOW, backend=servers.start(model)) as threads:
@@ -98,7 +71,7 @@ async def test_a_handoff_takes_two_requests(servers: Servers, world: World) -> N
     assert Note("handoff", "You are writer. front handed over to you by open_page.") == second.items[-1]
 
 
-async def test_an_open_call_is_closed_in_the_chain(servers: Servers, world: World) -> None:
+async def test_an_open_call_is_closed_in_the_chain(servers: Servers[Responses], world: World) -> None:
     """The server sees the call with its output where it keeps the chain, and a line of text where we send it (T2)."""
     model = Plays(call("open_page", page="about"), "What shall I change?")
     async with world.threads(FLOW, backend=servers.start(model)) as threads:
@@ -115,7 +88,7 @@ async def test_an_open_call_is_closed_in_the_chain(servers: Servers, world: Worl
         assert ("front", asked.calls[0].id, "about is open") == (asked.assistant, output.call, output.text)
 
 
-async def test_a_long_thread_stays_valid(servers: Servers, world: World) -> None:
+async def test_a_long_thread_stays_valid(servers: Servers[Responses], world: World) -> None:
     """Handoffs to and fro, calls that fail, are refused or become tickets: no request is ever refused by the server."""
     script = [
         'call open_page {"page": "about"} and call check_page {"page": "home"}',
@@ -138,8 +111,7 @@ async def test_a_long_thread_stays_valid(servers: Servers, world: World) -> None
 
 async def test_a_chain_grows_by_what_is_new(world: World) -> None:
     """Every response chains from the one before it and brings a few items, however long the thread is."""
-    with ExitStack() as stack:
-        servers = Servers(stack, {"history": "chain"})
+    with servers_of(Responses, history="chain", clock=Waits()) as servers:
         async with world.threads(FLOW, backend=servers.start()) as threads:
             thread = await threads.open("t")
             for page in ("a", "b", "c"):
@@ -153,15 +125,14 @@ async def test_a_chain_grows_by_what_is_new(world: World) -> None:
 
 async def test_nothing_is_stored_with_our_own_history(world: World) -> None:
     """With history="own" the server keeps no response."""
-    with ExitStack() as stack:
-        servers = Servers(stack, {"history": "own"})
+    with servers_of(Responses, history="own", clock=Waits()) as servers:
         async with world.threads(FLOW, backend=servers.start()) as threads:
             await (await threads.open("t")).send('call look {"what": "a"}')
 
         assert {} == servers.sandbox.world.responses
 
 
-async def test_an_answer_that_is_too_long_is_incomplete(servers: Servers, world: World) -> None:
+async def test_an_answer_that_is_too_long_is_incomplete(servers: Servers[Responses], world: World) -> None:
     """The run ends incomplete, its text is kept, calls cut off with it poison nothing, and the thread goes on (C2)."""
     flow = Flow("short")
     brief = flow.assistant("brief", instructions="Be brief.", max_output_tokens=16)
@@ -182,7 +153,7 @@ async def test_an_answer_that_is_too_long_is_incomplete(servers: Servers, world:
     assert "ok" == reply.text
 
 
-async def test_a_cancel_hangs_up_and_the_thread_goes_on(servers: Servers, world: World) -> None:
+async def test_a_cancel_hangs_up_and_the_thread_goes_on(servers: Servers[Responses], world: World) -> None:
     """A cancelled run ends at once; its response never happened, and the next one chains past it (C1, C4)."""
     gate = Gate()
     model = Plays("hello", Held(gate, call("look", what="never")), "fine")
@@ -201,7 +172,7 @@ async def test_a_cancel_hangs_up_and_the_thread_goes_on(servers: Servers, world:
     assert ["zero", "one", "two"] == [item.text for item in model.prompts[-1].items if isinstance(item, UserMessage)]
 
 
-async def test_a_steered_message_joins_behind_the_outputs(servers: Servers, world: World) -> None:
+async def test_a_steered_message_joins_behind_the_outputs(servers: Servers[Responses], world: World) -> None:
     """What is steered in while a body runs is read in the same run, right behind the outputs (L5)."""
     world.bench = Bench("look")
     model = Plays(call("look", what="a"), "done")
@@ -218,7 +189,7 @@ async def test_a_steered_message_joins_behind_the_outputs(servers: Servers, worl
     assert ["saw a", "two"] == [item.text for item in model.prompts[1].items[-2:]]
 
 
-async def test_a_thread_goes_on_after_a_restart(servers: Servers, durable: World) -> None:
+async def test_a_thread_goes_on_after_a_restart(servers: Servers[Responses], durable: World) -> None:
     """A new process finds what the server has by what was journaled, and the server sees the same thread."""
     model = Plays(call("look", what="a"), "nice", "and on")
     async with durable.threads(FLOW, backend=servers.start(model)) as threads:
@@ -233,8 +204,7 @@ async def test_a_thread_goes_on_after_a_restart(servers: Servers, durable: World
 
 async def test_a_response_that_is_gone_is_not_missed(world: World) -> None:
     """Where the server has dropped the chain, the transcript goes out in full and the reply comes (R6)."""
-    with ExitStack() as stack:
-        servers = Servers(stack, {"history": "chain"})
+    with servers_of(Responses, history="chain", clock=Waits()) as servers:
         model = Answers(lambda prompt: " ".join(item.text for item in prompt.items if isinstance(item, UserMessage)))
         async with world.threads(FLOW, backend=servers.start(model)) as threads:
             thread = await threads.open("t")
@@ -243,60 +213,3 @@ async def test_a_response_that_is_gone_is_not_missed(world: World) -> None:
             reply = await thread.send("two")
 
     assert "one two" == reply.text
-
-
-# -- what goes wrong ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("fault", ["429", "500", "drop_before", "drop_after", "failed"])
-async def test_a_fault_is_survived(servers: Servers, world: World, fault: str, nth: int) -> None:
-    """Whatever passes, the handoff happens once, and the reply comes."""
-    faults = Faults([Scripted(fault, nth=nth)])
-    async with world.threads(FLOW, backend=servers.start(faults=faults)) as threads:
-        thread = await threads.open("t")
-        reply = await thread.send('call open_page {"page": "about"}')
-
-    assert 1 == faults.happened[fault]
-    assert ("Noted: You are writer. front handed over to you by open_page.", "writer") == (
-        reply.text.splitlines()[-1],
-        reply.assistant,
-    )
-    assert [("open_page", "about")] == world.bench.ran
-
-
-SAID = [
-    "hello",
-    'call look {"what": "x"} and call look {"what": "y"}',
-    'call open_page {"page": "about"}',
-    'call jot {"note": "n"} and call open_page {"page": "home"}',
-    'call dye {"color": "red"}',
-    "call put_away {}",
-    'call open_page {"page": "NOT A PAGE"}',
-]
-RATES = {"429": 0.1, "500": 0.05, "drop_before": 0.05, "drop_after": 0.05, "failed": 0.05, "bad_arguments": 0.1}
-
-
-async def test_no_message_is_lost_whatever_goes_wrong(servers: Servers, world: World) -> None:
-    """Many threads at once under faults: every message is answered once and in order, and no thread stays locked."""
-    dice = random.Random(3)  # noqa: S311 - dice, no secret
-    plans = {f"t{number}": [dice.choice(SAID) for _ in range(4)] for number in range(20)}
-    faults = Faults(rates=RATES, seed=3)
-    async with world.threads(FLOW, backend=servers.start(faults=faults)) as threads:
-
-        async def talk(name: str) -> None:
-            thread = await threads.open(name)
-            for text in plans[name]:
-                assert (await thread.send(text)).text or text == "call put_away {}"
-
-        await asyncio.gather(*map(talk, plans))
-        opened = {name: await threads.open(name) for name in plans}
-        said = {
-            name: [item.text for item in await thread.transcript() if isinstance(item, UserMessage)]
-            for name, thread in opened.items()
-        }
-        locked = [name for name, thread in opened.items() if thread.state.locked]
-
-    assert plans == said
-    assert [] == locked
-    assert 20 < faults.happened.total()

@@ -12,48 +12,38 @@ import pytest
 
 from handoff import RunFailed
 from handoff.backends.responses import Responses
-from handoff.sandbox import Faults, Sandbox, Scripted, serving
 from tests.contract.backdrop import Brisk
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.models import Held, Plays
+from tests.support.servers import Servers
 from tests.support.workshop import build
 
 FLOW = build()
 
 
-class Place:
-    """A server, and backends that speak to it.
+class Place(Servers[Responses]):
+    """A server, and backends that speak to it."""
 
-    Attributes:
-        sandbox: the server.
-    """
-
-    def __init__(self, stack: ExitStack, *, stream: bool) -> None:
-        self._stack = stack
-        self.stream = stream
-
-    def start(self, model: Any, *faults: Scripted, timeout: float = 300.0) -> Responses:
-        """A backend on a new server, where this model answers."""
-        self.sandbox = Sandbox(model, faults=Faults(faults))
-        self.url = self._stack.enter_context(serving(self.sandbox))
-        return self.again(timeout)
-
-    def again(self, timeout: float = 300.0) -> Responses:
-        """Another backend on the same server, as after a restart."""
-        given: dict[str, Any] = {"base_url": self.url, "api_key": "any", "clock": Brisk(), "timeout": timeout}
-        return Responses("tiny", background=True, stream=self.stream, **given)
+    @property
+    def stream(self) -> bool:
+        """Whether answers are streamed."""
+        return bool(self.options["stream"])
 
     def statuses(self) -> list[str]:
         """The statuses of all responses there are, oldest first."""
         return [one.wire["status"] for one in self.sandbox.world.responses.values()]
 
 
+def _place(stack: ExitStack, *, stream: bool) -> Place:
+    return Place(stack, Responses, {"background": True, "stream": stream, "clock": Brisk()})
+
+
 @pytest.fixture(params=[True, False], ids=["stream", "whole"])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """A place for one test, streamed and looked at."""
     with ExitStack() as stack:
-        yield Place(stack, stream=request.param)
+        yield _place(stack, stream=request.param)
 
 
 @pytest.fixture
@@ -75,10 +65,11 @@ async def test_a_look_that_fails_is_no_failure_of_the_answer(place: Place, world
     """However the line breaks, the answer goes on, and the model is asked once."""
     gate = Gate()
     model = Plays(Held(gate, "two three", said="one "))
-    faults = [Scripted(fault, "responses.retrieve", nth) for nth in (1, 2)]
+    faults = [f"{fault}@responses.retrieve#{nth}" for nth in (1, 2)]
     if place.stream:
-        faults.append(Scripted("stall", "responses.create"))
-    async with world.threads(FLOW, backend=place.start(model, *faults, timeout=0.3)) as threads:
+        faults.append("stall@responses.create")
+    place.start(model, *faults)
+    async with world.threads(FLOW, backend=place.again(timeout=0.3)) as threads:
         sending = asyncio.create_task((await threads.open("t")).send("hi"))
         await gate.reached()
         happened = place.sandbox.world.faults.happened
@@ -93,8 +84,9 @@ async def test_a_look_that_fails_is_no_failure_of_the_answer(place: Place, world
 async def test_what_is_told_of_a_broken_stream_is_told_once(world: World) -> None:
     """The stream is read on behind the last event that was seen: the pieces come to the whole (starting_after)."""
     with ExitStack() as stack:
-        place = Place(stack, stream=True)
-        backend = place.start(Plays("one two three four"), Scripted("stall", "responses.create"), timeout=0.3)
+        place = _place(stack, stream=True)
+        place.start(Plays("one two three four"), "stall@responses.create")
+        backend = place.again(timeout=0.3)
         async with world.threads(FLOW, backend=backend) as threads:
             thread = await threads.open("t")
             told = [event.text async for event in thread.stream("hi") if event.type == "text.delta"]
@@ -105,7 +97,7 @@ async def test_what_is_told_of_a_broken_stream_is_told_once(world: World) -> Non
 async def test_a_response_that_failed_is_asked_for_again(place: Place, world: World) -> None:
     """A new one is begun; what was stored with the first is not said twice."""
     model = Plays("hello", "again")
-    backend = place.start(model, Scripted("failed", "responses.create"))
+    backend = place.start(model, "failed@responses.create")
     async with world.threads(FLOW, backend=backend) as threads:
         thread = await threads.open("t")
         first = await thread.send("one")
@@ -139,7 +131,7 @@ async def test_a_cancelled_run_cancels_its_response(place: Place, world: World) 
 async def test_a_run_past_its_deadline_cancels_its_response(place: Place, world: World) -> None:
     """A response that is stuck does not outlive the run (C5, D1)."""
     model = Plays("never", "fine")
-    async with world.threads(FLOW, backend=place.start(model, Scripted("stuck", "responses.create"))) as threads:
+    async with world.threads(FLOW, backend=place.start(model, "stuck@responses.create")) as threads:
         thread = await threads.open("t")
         await thread.post("one", key="first")
         await begun(thread)
@@ -182,7 +174,7 @@ async def test_a_response_nobody_will_follow_any_more_is_cancelled(world: World)
     """Looked at until the deadline and still not over: the run ends, and the server works no more for it (C5)."""
     gate = Gate()
     with ExitStack() as stack:
-        place = Place(stack, stream=False)
+        place = _place(stack, stream=False)
         async with world.threads(FLOW, backend=place.start(Plays(Held(gate, "never")))) as threads:
             with pytest.raises(RunFailed, match="expired"):
                 await (await threads.open("t")).send("one")

@@ -188,13 +188,14 @@ def faults_alone(minutes: float, seed: int) -> Found:
 
     del minutes
     cases = [
-        _Conversation(backend, seed + number, only=fault, rate=rate)
+        (backend, fault, rate)
         for backend, faulty in FAULTY.items()
         for fault in faulty.shares
         for rate in RATES[1:]
-        for number in range(ALONE)
+        for _ in range(ALONE)
     ]
-    return _all_played(cases, math.inf)
+    played = [_Conversation(backend, seed + number, only, rate) for number, (backend, only, rate) in enumerate(cases)]
+    return _all_played(played, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
