@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from handoff import Flow, RunFailed
+from handoff.backends.wire import RETRIES
 from handoff.core.items import Output, UserMessage
 from handoff.sandbox import Faults
 from tests.support.faulty import FAULTY
@@ -137,6 +138,7 @@ async def test_a_server_that_stays_down_fails_the_run_only(servers: Servers[Any]
         failed.value.status,
         failed.value.reason,
     )
+    assert RETRIES + 1 == faults.happened["500"]
     assert "one two" == reply.text
 
 

@@ -116,6 +116,17 @@ async def test_what_is_done_beside_the_answer_may_fail_as_well(
     assert ("open", HANDOFF) == (reply.text, place.held(-1))
 
 
+async def test_each_request_counts_its_own_repeats(place: Place, world: World) -> None:
+    """A request is given up by itself: what failed beside it does not add up to the end of the run (C3)."""
+    lost = ["drop_after@responses.create#1", *(f"500@responses.create#{nth}" for nth in range(2, 8))]
+    looks = [f"500@conversations.items.list#{nth}" for nth in range(1, 8)]
+    async with world.threads(FLOW, backend=place.start(Answers(_opens), *lost, *looks)) as threads:
+        reply = await (await threads.open("t")).send("about")
+
+    assert 13 == place.sandbox.world.faults.happened["500"]
+    assert ("open", HANDOFF) == (reply.text, place.held())
+
+
 async def test_a_lock_of_somebody_else_is_waited_for(place: Place, world: World) -> None:
     """However often it is refused, within the run's deadline; then the answer comes (R3)."""
     model = Answers(heard)

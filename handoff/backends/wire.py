@@ -244,6 +244,14 @@ class Repeats:
         """Seconds until the deadline."""
         return self._deadline - self._clock.now()
 
+    def another(self) -> Repeats:
+        """Return the waits of another request, which has to be done by the same deadline."""
+        return Repeats(self._clock, self._deadline, self._most)
+
+    def give_up(self) -> None:
+        """Make the request no more, whatever fails."""
+        self._most = 0
+
     async def wait(self, failure: Failure) -> bool:
         """Wait until the request may be made again; at once False if it may not.
 

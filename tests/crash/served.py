@@ -177,8 +177,8 @@ SERVED = {
     "site on assistants, carry": Served(
         Assistants, {"finish": "carry", "stream": False, "poll": 0.02}, wrong_on_assistants
     ),
-    "site on chat": Served(Chat),
-    "site on chat, whole": Served(Chat, {"stream": False}),
+    "site on chat": Served(Chat, {"clock": Brisk(SystemClock())}),
+    "site on chat, whole": Served(Chat, {"clock": Brisk(SystemClock()), "stream": False}),
     "site on responses, chained": _responses("chain", wrong_on_chain),
     "site on responses, chained, whole": _responses("chain", wrong_on_chain, stream=False),
     "site on responses, conversation": _responses("conversation", wrong_on_conversation),

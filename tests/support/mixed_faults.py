@@ -21,8 +21,9 @@ from handoff import Limits, RunFailed, SqlStore, Thread, Threads
 from handoff.backends.base import Backend
 from handoff.clock import SystemClock
 from handoff.core.codec import load
-from handoff.core.events import CallStarted, MessageAccepted, MessageRefused
+from handoff.core.events import CallStarted, MessageAccepted, MessageRefused, RunEnded
 from handoff.core.items import Output, Spoken, UserMessage
+from handoff.core.status import Status
 from handoff.errors import CallRefused, TicketClosed
 from handoff.sandbox import Faults, serving
 from tests.support.brisk import Brisk
@@ -209,4 +210,6 @@ class _Conversation:
         self._claim(max(answers.values(), default=0) <= 1, lambda: f"answered twice: {answers.most_common(2)}")
         works = Counter((tool, what) for tool, what in self._bench.ran if any(map(str.isdigit, what)))
         self._claim(max(works.values(), default=0) <= 1, lambda: f"done twice: {works.most_common(2)}")
+        failed = sum(isinstance(one, RunEnded) and one.status is Status.FAILED for one in events)
+        self._played.counts["failed runs"] += failed
         self._played.counts.update(messages=len(accepted), runs=thread.state.runs, bodies=ran, conversations=1)

@@ -20,7 +20,7 @@ from handoff.backends.base import Accepted, Capability, Known, Request
 from handoff.backends.hosted_tools import decided
 from handoff.backends.responses.answer import ResponsesAnswer
 from handoff.backends.responses.background import Background, cancelled
-from handoff.backends.responses.conversation import cleared, ids_behind, made
+from handoff.backends.responses.conversation import Beside
 from handoff.backends.responses.items import items_of
 from handoff.backends.responses.link import Kind, Link
 from handoff.backends.responses.question import ResponsesQuestion
@@ -218,20 +218,19 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
     ) -> AsyncGenerator[str | Known | Accepted, None]:
         fresh = not question.running and not question.answering
         looked: Link | None = None
+        beside = Beside(client, repeats, options=self._options, failure=self._failure)
         if fresh and question.link is not None and question.link.kind == "conversation":
-            ref, looked = await self._conversed(client, question, repeats)
+            ref, looked = await self._conversed(beside, question)
             if ref:
                 yield Known(ref)
         asked = self._followed if self._background or question.running else super()._attempt
         async with aclosing(asked(client, question, answer, repeats)) as said:
             async for one in said:
                 yield one
-        if looked is not None and await self._grown(client, looked, question, answer, repeats):
+        if looked is not None and await _grown(beside, looked, question, answer):
             raise Unreadable("an answer that was left behind came into the conversation first")
 
-    async def _conversed(
-        self, client: AsyncOpenAI, question: ResponsesQuestion, repeats: Repeats
-    ) -> tuple[str, Link | None]:
+    async def _conversed(self, beside: Beside, question: ResponsesQuestion) -> tuple[str, Link | None]:
         """See to it that the conversation holds what it is to hold.
 
         Returns:
@@ -242,35 +241,14 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         if link.id and self._clear.pop(thread, None) == link.ref():
             return "", None
         if link.id:
-            if await cleared(client, link, self._options(repeats.left)):
+            if await beside.cleared(link):
                 return "", link
             question.give_up()
-        made_id = await made(client, question.mirrored(), self._options(repeats.left))
+        made_id = await beside.made(question.mirrored())
         if not made_id:
             raise Unreadable("the conversation that was made has no id")
         question.link = Link("conversation", made_id)
         return question.link.ref(), None
-
-    async def _grown(
-        self,
-        client: AsyncOpenAI,
-        link: Link,
-        question: ResponsesQuestion,
-        answer: ResponsesAnswer,
-        repeats: Repeats,
-    ) -> bool:
-        """Whether anything stands between what the conversation was to hold and the answer, but what was sent."""
-        ours = {str(item.get("id")) for item in answer.output}
-        while True:
-            try:
-                behind = await ids_behind(client, link, self._options(repeats.left))
-            except Exception as error:
-                failure = self._failure(error)
-                if failure is None or not await repeats.wait(failure):
-                    raise
-            else:
-                first = next((place for place, item in enumerate(behind) if item in ours), 0)
-                return first > question.count()
 
     async def _followed(
         self, client: AsyncOpenAI, question: ResponsesQuestion, answer: ResponsesAnswer, repeats: Repeats
@@ -359,6 +337,14 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         ref = Link("conversation", question.link.id, position, answer.last).ref()
         _keep(self._clear, request.thread, ref)
         return ref
+
+
+async def _grown(beside: Beside, link: Link, question: ResponsesQuestion, answer: ResponsesAnswer) -> bool:
+    """Whether anything stands between what the conversation was to hold and the answer, but what was sent."""
+    ours = {str(item.get("id")) for item in answer.output}
+    behind = await beside.behind(link)
+    first = next((place for place, item in enumerate(behind) if item in ours), 0)
+    return first > question.count()
 
 
 def _keep(values: OrderedDict[str, Any], thread: str, value: object) -> None:

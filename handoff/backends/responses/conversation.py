@@ -9,10 +9,11 @@ request, so what comes of that request is looked at once more.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from handoff.backends.responses.link import Link
-from handoff.backends.wire import LOCKED, listed, mapping
+from handoff.backends.wire import LOCKED, Failure, Repeats, listed, mapping
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -21,57 +22,97 @@ if TYPE_CHECKING:
 PAGE = 100
 
 
-async def made(client: AsyncOpenAI, metadata: object, options: Any) -> str:
-    """Make an empty conversation and return its id.
+class Beside:
+    """The requests beside those for an answer: each is made again by itself, so that none undoes what others have done.
 
     Args:
         client: the client.
-        metadata: what is kept beside it.
-        options: the SDK's options of the request.
+        repeats: of the request for an answer, which is given up with any of these.
+        options: gives the SDK's options of a request that may take so many seconds.
+        failure: says what an exception of the SDK comes to.
     """
-    body = {"metadata": metadata}
-    answer = mapping(await client.post("/conversations", cast_to=object, body=body, options=options))
-    return str(answer.get("id") or "")
 
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        repeats: Repeats,
+        *,
+        options: Callable[[float], Any],
+        failure: Callable[[Exception], Failure | None],
+    ) -> None:
+        self._client = client
+        self._repeats = repeats
+        self._options = options
+        self._failure = failure
 
-async def cleared(client: AsyncOpenAI, link: Link, options: Any) -> bool:
-    """Delete what stands behind the latest item that is ours; return whether the conversation can be built on.
+    async def made(self, metadata: object) -> str:
+        """Make an empty conversation and return its id.
 
-    Args:
-        client: the client.
-        link: what the conversation is to hold.
-        options: the SDK's options of each request.
-    """
-    from openai import APIStatusError, NotFoundError  # noqa: PLC0415 - slow to import
+        Args:
+            metadata: what is kept beside it.
+        """
+        body = {"metadata": metadata}
+        answer = await self._asked(
+            lambda options: self._client.post("/conversations", cast_to=object, body=body, options=options)
+        )
+        return str(mapping(answer).get("id") or "")
 
-    try:
-        behind = await ids_behind(client, link, options)
-    except APIStatusError as error:
-        if error.status_code not in {400, 404} or error.code == LOCKED:
-            raise
-        return False  # it is gone, or the item is behind which we would go on
-    for item in behind:
-        with contextlib.suppress(NotFoundError):  # deleted by an attempt whose answer was lost
-            await client.delete(f"/conversations/{link.id}/items/{item}", cast_to=object, options=options)
-    return True
+    async def cleared(self, link: Link) -> bool:
+        """Delete what stands behind the latest item that is ours; return whether the conversation can be built on.
 
+        Args:
+            link: what the conversation is to hold.
+        """
+        from openai import APIStatusError, NotFoundError  # noqa: PLC0415 - slow to import
 
-async def ids_behind(client: AsyncOpenAI, link: Link, options: Any) -> list[str]:
-    """Return the ids of the items that stand behind the latest one that is ours, in order.
+        try:
+            behind = await self.behind(link)
+        except APIStatusError as error:
+            if error.status_code not in {400, 404} or error.code == LOCKED:
+                raise
+            return False  # it is gone, or the item is behind which we would go on
+        for item in behind:
+            with contextlib.suppress(NotFoundError):  # deleted by an attempt whose answer was lost
+                await self._deleted(f"/conversations/{link.id}/items/{item}")
+        return True
 
-    Args:
-        client: the client.
-        link: what the conversation is to hold.
-        options: the SDK's options of each request.
-    """
-    query: dict[str, object] = {"order": "asc", "limit": PAGE}
-    ids: list[str] = []
-    last = link.item
-    while True:
-        asked: Any = {**options, "params": {**query, "after": last} if last else query}
-        page = mapping(await client.get(f"/conversations/{link.id}/items", cast_to=object, options=asked))
-        found = [str(mapping(item).get("id")) for item in listed(page.get("data"))]
-        ids += found
-        if not page.get("has_more") or not found:
-            return ids
-        last = found[-1]
+    async def behind(self, link: Link) -> list[str]:
+        """Return the ids of the items that stand behind the latest one that is ours, in order.
+
+        Args:
+            link: what the conversation is to hold.
+        """
+        ids: list[str] = []
+        last = link.item
+        while True:
+            page = await self._listed(f"/conversations/{link.id}/items", last)
+            found = [str(mapping(item).get("id")) for item in listed(page.get("data"))]
+            ids += found
+            if not page.get("has_more") or not found:
+                return ids
+            last = found[-1]
+
+    async def _listed(self, path: str, after: str) -> Mapping[str, Any]:
+        query = {"order": "asc", "limit": str(PAGE)} | ({"after": after} if after else {})
+
+        def request(options: Any) -> Awaitable[object]:
+            given: Any = {**options, "params": query}
+            return self._client.get(path, cast_to=object, options=given)
+
+        return mapping(await self._asked(request))
+
+    async def _deleted(self, path: str) -> None:
+        await self._asked(lambda options: self._client.delete(path, cast_to=object, options=options))
+
+    async def _asked(self, request: Callable[[Any], Awaitable[object]]) -> object:
+        repeats = self._repeats.another()
+        while True:
+            try:
+                return await request(self._options(repeats.left))
+            except Exception as error:
+                failure = self._failure(error)
+                if failure is not None and await repeats.wait(failure):
+                    continue
+                if failure is not None and failure.passing:
+                    self._repeats.give_up()
+                raise
