@@ -36,7 +36,10 @@ SLOW = (0.0, 0.0, 0.05)
 STEPS = 8
 #: Seconds without a byte after which a request is made again.
 TIMEOUT = 0.25
-#: How often the last message is said: where runs may take a moment only, a machine that is busy may take longer.
+#: Seconds a run may take that is never short of them.
+LONG = 60.0
+#: How often the last message is said where runs may take less: what was left behind may still be at work for a moment,
+#: and so may others on the same machine.
 BYES = 5
 
 
@@ -172,14 +175,13 @@ class _Conversation:
 
     async def _bye(self, thread: Thread[Any]) -> None:
         said: list[str] = []
-        for _ in range(BYES):
+        for _ in range(BYES if thread.state.limits.deadline < LONG else 1):
             try:
                 said = [text for _, text in (await thread.send("bye")).messages]
+                break
             except RunFailed as failed:
-                if failed.status == "expired":
-                    continue
                 said = [str(failed)]
-            break
+                await asyncio.sleep(TIMEOUT)
         self._claim("You said: bye" in said, lambda: f"the last message was answered {said!r}")
 
     def _claim(self, holds: bool, problem: Callable[[], str]) -> None:
