@@ -233,6 +233,30 @@ async def test_an_answer_that_comes_late_is_taken_out_again(place: Place, world:
     assert ("hello", [*said, "assistant: hello"]) == (reply.text, place.held())
 
 
+class Adding(Sandbox):
+    """A sandbox that puts an item of its own into a conversation ahead of what each request brings."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/v1/responses"):
+            for one in self.world.conversations.values():
+                content = [{"type": "input_text", "text": "by the server"}]
+                item = {"id": f"msg_{len(one.items)}", "type": "message", "role": "developer", "content": content}
+                one.items.append(item)
+        await super().__call__(scope, receive, send)
+
+
+async def test_what_the_server_itself_adds_is_taken_for_no_answer(place: Place, world: World) -> None:
+    """After a restart it is taken out once; since it comes again with the next request, it stays."""
+    model = Answers(heard)
+    async with world.threads(FLOW, backend=place.serve(Adding(model))) as threads:
+        await (await threads.open("t")).send("one")
+    async with world.threads(FLOW, backend=place.again()) as threads:
+        reply = await (await threads.open("t")).send("two")
+
+    assert ("one two", 3) == (reply.text, len(model.prompts))
+
+
 @pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])
 async def test_a_conversation_that_is_gone_is_begun_anew(place: Place, world: World, restart: bool) -> None:
     """The next request makes another one and brings the whole thread."""

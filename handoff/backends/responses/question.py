@@ -53,6 +53,8 @@ class ResponsesQuestion:
         self.link: Link | None = None
         #: Id of the response that is being made for it in the background.
         self.running = ""
+        #: How many items more than were sent stood in the conversation when it was looked at behind an answer.
+        self.surplus = 0
         self._encoder = encoder
         self._reasoning = reasoning
         self._fields = {**_fields(request), **fields}
