@@ -168,6 +168,16 @@ async def test_a_run_the_server_fails_is_followed_by_another_one(
     assert (["one", "two"], 2) == (servers.said(), world.bench.count("look"))
 
 
+async def test_a_start_that_is_lost_and_failed_is_not_said_twice(servers: Servers, world: World) -> None:
+    """Nobody learned that the run was made, and the server failed it at once: the next run brings no messages (C4)."""
+    backend = servers.start(None, "drop_after@runs.create", "failed@runs.create")
+    async with world.threads(FLOW, backend=backend) as threads:
+        reply = await (await threads.open("t")).send("hello")
+
+    assert ("You said: hello", ["hello"]) == (reply.text, servers.said())
+    assert ["failed", "completed"] == [run.status for run in servers.runs]
+
+
 async def test_a_run_that_expires_while_its_calls_run_settles_them(servers: Servers, world: World) -> None:
     """What was running becomes a ticket, and the thread goes on before its body ends (A9, B6)."""
     world.bench = Bench("look")

@@ -232,7 +232,9 @@ class Assistants:
                 yield Known(f"{SPELLED}{leg.thread}")
                 continue
             ours = next((run for run in runs if has_key(run, run_key(request))), None)
-            if ours is not None and not passing(ours):
+            if ours is not None and passing(ours):
+                stored = len(request.prompt.due)  # the server failed it, and keeps what came with it
+            elif ours is not None:
                 leg.see(ours)
                 yield accepted
                 async with aclosing(self._legs.polled(leg)) as reports:
