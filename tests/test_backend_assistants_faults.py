@@ -11,7 +11,10 @@ import httpx2
 import pytest
 
 from handoff import RunFailed
+from handoff.clock import SystemClock
 from handoff.sandbox import Faults
+from handoff.sandbox.calls import Call
+from handoff.sandbox.rules import refused
 from handoff.sandbox.world import Wire
 from tests.support.assistants_servers import KINDS, Servers, servers_of
 from tests.support.forms import World
@@ -58,6 +61,30 @@ async def another(servers: Servers, path: str, **body: str) -> None:
     """Another program at the same server writes to the thread."""
     async with httpx2.AsyncClient(headers={"OpenAI-Beta": "assistants=v2"}) as client:
         (await client.post(f"{servers.url}/threads/{servers.thread.id}/runs{path}", json=body)).raise_for_status()
+
+
+class Late(SystemClock):
+    """A server's clock: what is late waits for the test."""
+
+    lateness = 987.0
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; for the test, if it is that long."""
+        await (self.gate.halt() if seconds == self.lateness else super().sleep(seconds))
+
+    async def takes_effect(self, servers: Servers, runs: int) -> None:
+        """Let what is late be done: then there are so many runs, and the last waits or is over."""
+        self.gate.open()
+        await until(lambda: len(servers.runs) == runs and servers.runs[-1].status not in {"queued", "in_progress"})
+
+
+@pytest.fixture
+def late() -> Late:
+    """A server that is behind."""
+    return Late()
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -338,6 +365,107 @@ async def test_a_start_whose_fate_nobody_learned_is_not_said_twice(world: World,
             reply = await (await threads.open("t")).send("two")
 
         assert ("You said: two", ["one", "two"]) == (reply.text, servers.said())
+
+
+@pytest.mark.parametrize("text", [pytest.param("two", id="completed"), pytest.param(LOOK, id="waiting")])
+async def test_a_start_that_comes_late_leaves_nothing_behind(
+    servers: Servers, world: World, late: Late, text: str
+) -> None:
+    """It brings its message a second time: before the next start its run is ended, and the message deleted (C4, C5)."""
+    backend = servers.start(None, f"late@runs.create#2,lateness={late.lateness}", clock=late)
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        replies = [await thread.send(text) for text in ("one", text)]
+        await late.takes_effect(servers, 3)
+        replies.append(await thread.send("three"))
+
+    assert ["one", text, "three"] == servers.said()
+    assert "You said: three" == replies[2].text
+    assert (None, int(text == LOOK)) == (servers.thread.active_run(), world.bench.count("look"))
+
+
+async def test_a_start_that_comes_late_is_found_after_a_restart(durable: World, late: Late) -> None:
+    """The process that made it is gone: the next one looks before its first start."""
+    with servers_of(KINDS["complete-whole"], durable.clock) as servers:
+        backend = servers.start(None, f"late@runs.create#2,lateness={late.lateness}", clock=late)
+        async with durable.threads(FLOW, backend=backend) as threads:
+            thread = await threads.open("t")
+            for text in ("one", "two"):
+                await thread.send(text)
+            await late.takes_effect(servers, 3)
+        async with durable.threads(FLOW, backend=servers.again()) as threads:
+            await (await threads.open("t")).send("three")
+
+        assert ["one", "two", "three"] == servers.said()
+
+
+async def test_a_handoffs_note_that_comes_late_is_not_told_twice(world: World, late: Late) -> None:
+    """What nothing tells from others but its place in the thread is known again too."""
+    with servers_of(KINDS["complete-whole"], world.clock) as servers:
+        backend = servers.start(None, f"late@runs.create#2,lateness={late.lateness}", clock=late)
+        async with world.threads(FLOW, backend=backend) as threads:
+            thread = await threads.open("t")
+            await thread.send(OPEN)
+            await late.takes_effect(servers, 3)
+            await thread.send("two")
+
+        texts = [one.content[0]["text"]["value"] for one in servers.thread.messages() if one.role == "user"]
+        assert [OPEN, "two"] == servers.said()
+        assert 1 == sum("handed over to you" in text for text in texts)
+
+
+async def test_a_start_in_doubt_is_settled_where_messages_cannot_be_deleted(
+    world: World, late: Late, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server lets nobody delete: the message stays, which the log says, and the thread goes on."""
+
+    def refuse(call: Call) -> None:
+        raise refused("no_method", method="DELETE", path=call.operation)
+
+    monkeypatch.setattr("handoff.sandbox.threads._message", refuse)
+    with servers_of(KINDS["complete-whole"], world.clock) as servers:
+        backend = servers.start(None, f"late@runs.create#2,lateness={late.lateness}", clock=late)
+        async with world.threads(FLOW, backend=backend) as threads:
+            thread = await threads.open("t")
+            for text in ("one", "two"):
+                await thread.send(text)
+            await late.takes_effect(servers, 3)
+            reply = await thread.send("three")
+
+        assert ("You said: three", ["one", "two", "two", "three"]) == (reply.text, servers.said())
+        assert "came a second time stays: 405" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        pytest.param("drop_after", 0, id="taken"),
+        pytest.param("drop_before", 1, id="not taken"),
+        pytest.param("late", 1, id="late"),
+    ],
+)
+async def test_outputs_whose_fate_nobody_learned_are_told_once(world: World, late: Late, fault: str, told: int) -> None:
+    """The submit is in doubt until the run's deadline: the next start ends the run and looks at its steps (C4, C5)."""
+    script = f"{fault}@runs.submit_tool_outputs,lateness={late.lateness}"
+    looks = ",".join(f"500@runs.retrieve#{nth}" for nth in range(1, 60))
+    with servers_of({"finish": "complete", "timeout": 0.3}, world.clock) as servers:
+        backend = servers.start(None, script, looks, clock=late)
+        async with world.threads(FLOW, backend=backend) as threads:
+            thread = await threads.open("t")
+            sender = asyncio.create_task(thread.send(LOOK))
+            await until(lambda: servers.sandbox.world.faults.happened["500"] > 0)
+            await world.advance(threads, 620)
+            with pytest.raises(RunFailed):
+                await sender
+            for planned in servers.sandbox.world.faults._script:
+                planned.left = 0
+            reply = await thread.send("two")
+            late.gate.open()
+
+        items = [one.metadata.get("item", "") for one in servers.thread.messages()]
+        steps = [output for run in servers.runs for step in run.steps for output in step.outputs.values()]
+        assert ("You said: two", [LOOK, "two"]) == (reply.text, servers.said())
+        assert (told, 1 - told) == (sum(item.startswith("output:") for item in items), len(steps))
 
 
 async def test_a_server_that_is_gone_is_a_typed_failure(servers: Servers, world: World) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from fnmatch import fnmatchcase
 
 import httpx2
@@ -142,7 +142,11 @@ class Sandbox:
         body = parsed(await request.body()) if route.schema else {}
         if route.schema:
             check(route.schema, body)
-        given = await route.operation(Call(self.world, route.name, request.path_params, request.query_params, body))
+        call = Call(self.world, route.name, request.path_params, request.query_params, body)
+        if route.method != "GET" and faults.take(route.name, "late"):
+            self.world.spawn(self._late(route, call))
+            return _Dropped()
+        given = await route.operation(call)
         if faults.take(route.name, "drop_after"):
             if isinstance(given, Stream):
                 await _drain(given)
@@ -155,6 +159,14 @@ class Sandbox:
         if route.name.startswith("runs."):
             headers["openai-poll-after-ms"] = str(self.world.poll_milliseconds)
         return _json(given, headers=headers)
+
+    async def _late(self, route: Route, call: Call) -> None:
+        """Do what was asked for when nobody waits for it any more; whoever asked never learns of a refusal."""
+        await self.world.clock.sleep(self.world.faults.lateness)
+        with suppress(Refused):
+            given = await route.operation(call)
+            if isinstance(given, Stream):
+                await _drain(given)
 
     def _authorize(self, request: HTTPConnection) -> None:
         if self.token is None:

@@ -1,7 +1,7 @@
 """What goes wrong on purpose: by rate, or scripted at one request, always from one seed.
 
 `FAULTS` names every fault and what it does. A scripted fault happens once, at the nth request of an operation; a rate
-is asked at every request it can happen to. Durations (`slow`, `cancelling`) hold for all.
+is asked at every request it can happen to. Durations (`slow`, `cancelling`, `lateness`) hold for all.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ FAULTS: Final[dict[str, str]] = {
     "503": "refused as overloaded, nothing done",
     "drop_before": "the connection drops, nothing done",
     "drop_after": "the connection drops, all done",
+    "late": "the connection drops; what was to be written is written a while later",
     "stall": "the stream goes silent after its first events and stays open",
     "stuck": "the run or response stays in progress until it expires",
     "expire": "the run expires instead of waiting for outputs or completing",
@@ -33,7 +34,11 @@ FAULTS: Final[dict[str, str]] = {
 #: What is refused before anything is done, and by which refusal.
 REFUSALS: Final = {"429": "rate_limited", "500": "server_error", "503": "overloaded"}
 #: Faults with a length in seconds.
-DURATIONS: Final = {"slow": "seconds every answer takes", "cancelling": "seconds a run stays in `cancelling`"}
+DURATIONS: Final = {
+    "slow": "seconds every answer takes",
+    "cancelling": "seconds a run stays in `cancelling`",
+    "lateness": "seconds until what is late is done",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Faults:
     Attributes:
         slow: seconds every answer takes.
         cancelling: seconds a cancelled run takes to end.
+        lateness: seconds until what is late is done.
         happened: how often each fault happened.
     """
 
@@ -72,6 +78,7 @@ class Faults:
         *,
         slow: float = 0.0,
         cancelling: float = 0.0,
+        lateness: float = 1.0,
         seed: int = 0,
     ) -> None:
         """Plan faults.
@@ -81,6 +88,7 @@ class Faults:
             rates: how likely a fault is, from 0 to 1, at each request it can happen to.
             slow: seconds every answer takes.
             cancelling: seconds a cancelled run stays in `cancelling`.
+            lateness: seconds until what is late is done.
             seed: of the rates' dice.
 
         Raises:
@@ -90,6 +98,7 @@ class Faults:
         self._rates = dict(rates or {})
         self.slow = slow
         self.cancelling = cancelling
+        self.lateness = lateness
         self.happened: Counter[str] = Counter()
         self._dice = random.Random(seed)  # noqa: S311 - dice, no secret
         for name in [*(planned.scripted.fault for planned in self._script), *self._rates]:
@@ -100,8 +109,8 @@ class Faults:
                 raise ConfigurationError(f"the rate of {name} is {rate}: write a number from 0 to 1")
         if any(planned.left < 1 for planned in self._script):
             raise ConfigurationError("a scripted fault happens at the nth request: count from 1")
-        if slow < 0 or cancelling < 0:
-            raise ConfigurationError("slow and cancelling are seconds: write a number that is not negative")
+        if slow < 0 or cancelling < 0 or lateness < 0:
+            raise ConfigurationError("slow, cancelling and lateness are seconds: write a number that is not negative")
 
     @classmethod
     def read(cls, text: str) -> Faults:
@@ -109,14 +118,14 @@ class Faults:
 
         Args:
             text: entries with commas between them: `429=0.1` is a rate, `drop_after@responses.create#2` happens once at
-                the second such request, `slow=0.5` and `cancelling=0.2` are seconds, `seed=7` is the dice's.
+                the second such request, `slow=0.5`, `cancelling=0.2`, `lateness=2` are seconds, `seed=7` is the dice's.
 
         Raises:
             ConfigurationError: an entry is none of these.
         """
         script: list[Scripted] = []
         rates: dict[str, float] = {}
-        lengths = dict.fromkeys(DURATIONS, 0.0)
+        lengths: dict[str, float] = {}
         seed = 0
         for entry in filter(None, (part.strip() for part in text.split(","))):
             name, equals, number = entry.partition("=")
@@ -127,7 +136,7 @@ class Faults:
                     script.append(Scripted(fault, operation or "*", int(nth or 1)))
                 elif name == "seed":
                     seed = int(number)
-                elif name in lengths:
+                elif name in DURATIONS:
                     lengths[name] = float(number)
                 else:
                     rates[name] = float(number)
@@ -135,7 +144,7 @@ class Faults:
                 raise ConfigurationError(
                     f"{entry!r} is no fault: write NAME=RATE, NAME@OPERATION#NTH, slow=SECONDS or seed=NUMBER"
                 ) from error
-        return cls(script, rates, slow=lengths["slow"], cancelling=lengths["cancelling"], seed=seed)
+        return cls(script, rates, seed=seed, **lengths)
 
     @property
     def operations(self) -> frozenset[str]:

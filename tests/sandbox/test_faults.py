@@ -63,6 +63,36 @@ def test_a_connection_drops_before_or_after_the_effect(fault: str, kept: int) ->
         assert kept == len(sandbox.world.threads)
 
 
+async def test_what_is_late_is_done_when_nobody_waits_for_it(inside: Inside) -> None:
+    """The client sees a broken connection; what it asked for is done after its time, and only what writes is late."""
+    clock = ManualClock()
+    sandbox = Sandbox(clock=clock, faults=Faults([Scripted("late")], lateness=9))
+    async with inside(sandbox) as client:
+        await client.models.list()
+        with pytest.raises(openai.APIConnectionError):
+            await client.beta.threads.create()
+        await clock.advance(8)
+        before = len(sandbox.world.threads)
+        await clock.advance(1)
+
+        assert (0, 1) == (before, len(sandbox.world.threads))
+
+
+async def test_what_is_late_may_be_refused(inside: Inside) -> None:
+    """The thread is locked by then: nobody learns of it, and nothing is done."""
+    clock = ManualClock()
+    sandbox = Sandbox(clock=clock, faults=Faults.read("late@runs.create,lateness=2,slow=9"))
+    async with inside(sandbox) as client:
+        by = await client.beta.assistants.create(model="any")
+        thread = await client.beta.threads.create()
+        with pytest.raises(openai.APIConnectionError):
+            await client.beta.threads.runs.create(thread.id, assistant_id=by.id, stream=True)
+        run = await client.beta.threads.runs.create(thread.id, assistant_id=by.id)
+        await clock.advance(3)
+
+        assert [run.id] == [one.id for one in sandbox.world.threads[thread.id].runs]
+
+
 def test_the_sdk_tries_again_after_a_dropped_connection() -> None:
     """With the SDK's own retries a write whose answer was lost happens twice: what backends must not let it do."""
     sandbox = Sandbox(faults=Faults([Scripted("drop_after")]))
@@ -231,9 +261,9 @@ def test_one_fault_a_request() -> None:
 
 def test_faults_are_read_from_the_command_line() -> None:
     """Rates, scripted faults, lengths and the seed stand in one line."""
-    faults = Faults.read("429=1, drop_after@responses.*#2, slow=0.5, cancelling=0.25, seed=7")
+    faults = Faults.read("429=1, drop_after@responses.*#2, slow=0.5, cancelling=0.25, lateness=2, seed=7")
 
-    assert (0.5, 0.25) == (faults.slow, faults.cancelling)
+    assert (0.5, 0.25, 2) == (faults.slow, faults.cancelling, faults.lateness)
     assert [None, None, "drop_after"] == [
         faults.take(operation, "drop_after") for operation in ("responses.create", "runs.create", "responses.create")
     ]

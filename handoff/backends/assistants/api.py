@@ -130,6 +130,32 @@ class AssistantsApi:
                 return
             asked["after"] = data[-1].get("id")
 
+    async def delete(self, path: str, repeats: Repeats) -> None:
+        """Delete an object; that it is gone is a success.
+
+        Args:
+            path: where it is.
+            repeats: how long to go on asking.
+
+        Raises:
+            Failed: the server does not do it.
+        """
+        while True:
+            try:
+                client = self._client.get()
+                options: Any = self._options(repeats.left)
+                await client.delete(path, cast_to=object, options=options)
+            except Exception as error:
+                failed = self._failed(error)
+                if failed is None:
+                    raise
+            else:
+                return
+            if failed.missing:
+                return
+            if not await repeats.wait(failed.failure):
+                raise failed
+
     async def post(self, path: str, body: Wire | None, left: float) -> Wire:
         """Make a request that writes, once.
 

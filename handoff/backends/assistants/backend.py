@@ -15,11 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from handoff.backends.assistants.api import AssistantsApi, Failed, GivenUp
-from handoff.backends.assistants.legs import PATIENCE, Legs
+from handoff.backends.assistants.doubts import Doubts
+from handoff.backends.assistants.legs import Legs
 from handoff.backends.assistants.messages import (
-    ITEM,
     SPELLED,
-    key_of,
     messages_of,
     mirrored,
     outputs_of,
@@ -32,12 +31,12 @@ from handoff.backends.assistants.messages import (
     unable,
 )
 from handoff.backends.assistants.registry import Registry
-from handoff.backends.assistants.run import Leg, active, has_key, passing, reason_of
+from handoff.backends.assistants.run import Leg, has_key, passing, reason_of
+from handoff.backends.assistants.runs import PATIENCE, Runs
 from handoff.backends.base import Absent, Accepted, Capability, Ended, Known, Report, Request
 from handoff.backends.client import ServerClient
-from handoff.backends.wire import RETRIES, Failure, Repeats, listed, mapping
+from handoff.backends.wire import RETRIES, Failure, Repeats
 from handoff.clock import Clock, SystemClock
-from handoff.core.items import Spoken
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from handoff.errors import ConfigurationError
@@ -114,7 +113,11 @@ class Assistants:
         self._client = ServerClient(base_url=base_url, api_key=api_key, client=client)
         self._api = AssistantsApi(self._client, self._clock, timeout)
         self._registry = Registry(self._api, model)
-        self._legs = Legs(self._api, self._clock, self._client.secrets, stream=stream, poll=poll, timeout=timeout)
+        self._runs = Runs(self._api, self._clock, poll)
+        self._doubts = Doubts(self._api, self._runs, self._clock)
+        self._legs = Legs(
+            self._api, self._runs, self._clock, self._client.secrets, stream=stream, poll=poll, timeout=timeout
+        )
         self._fields = {} if input_tokens is None else {"max_prompt_tokens": input_tokens}
         #: Updates of threads' metadata that are under way.
         self._mirroring: set[asyncio.Task[None]] = set()
@@ -195,7 +198,7 @@ class Assistants:
         if fresh:
             leg.thread = await self._new_thread(request, repeats)
             yield Known(f"{SPELLED}{leg.thread}")
-        stored = len(request.prompt.due) if again else 0 if fresh else await self._stored(leg, repeats)
+        stored = len(request.prompt.due) if again else 0 if fresh else await self._doubts.settle(leg)
         for _ in range(RETRIES):
             assistant = await self._registry.id_of(request, repeats)
             accepted = Accepted(len(request.prompt.due), assistant_id=assistant)
@@ -204,7 +207,11 @@ class Assistants:
                 **run_fields(request, self.model),
                 **self._fields,
                 "additional_messages": messages_of(
-                    request.prompt.due[stored:], request.before, fresh=fresh, readers=readers_of(request)
+                    request.prompt.due[stored:],
+                    request.before,
+                    fresh=fresh,
+                    readers=readers_of(request),
+                    place=len(request.prompt.transcript) + stored,
                 ),
                 "metadata": run_metadata(request),
             }
@@ -221,11 +228,13 @@ class Assistants:
                 refusal = failed
             if refusal is None:
                 return
+            if not (refusal.refused or refusal.postponed):
+                self._doubts.note(request)
             if refusal.failure.passing and not await repeats.wait(refusal.failure):
                 raise refusal
             if refusal.postponed:
                 continue
-            runs = await self._legs.runs(leg.thread, request.deadline + PATIENCE)
+            runs = await self._runs.latest(leg.thread, request.deadline + PATIENCE)
             if runs is None:
                 leg.thread = await self._new_thread(request, repeats)
                 fresh, stored = True, 0
@@ -241,14 +250,12 @@ class Assistants:
                     async for report in reports:
                         yield report
                 return
-            others = [run for run in runs if active(run)]
-            for run in others:
-                logger.warning("thread %s: a run that is not ours is cancelled", request.thread)
-                await self._legs.end(leg.thread, str(run.get("id")), request.deadline + PATIENCE)
+            cleared = await self._runs.clear(leg, runs)
             if refusal.missing:
                 self._registry.forget(assistant)
-            elif refusal.refused and not others:
+            elif refusal.refused and not cleared:
                 raise refusal
+            stored = max(stored, await self._doubts.settle(leg))
         raise Failed(Failure("the server refuses one start after the other"))
 
     async def _new_thread(self, request: Request, repeats: Repeats) -> str:
@@ -257,37 +264,16 @@ class Assistants:
         while True:
             try:
                 made = await self._api.post("/threads", body, repeats.left)
-                self._legs.kept(request.thread).mirrored = body["metadata"]
+                self._runs.kept(request.thread).mirrored = body["metadata"]
                 return str(made.get("id"))
             except Failed as failed:
                 if not await repeats.wait(failed.failure):
                     raise
 
-    async def _stored(self, leg: Leg, repeats: Repeats) -> int:
-        """How many due items the server's thread holds already, from the front.
-
-        None, but after a run whose end this process has not seen: it may have been started although nobody was told.
-        """
-        request, due = leg.request, leg.request.prompt.due
-        ended_well = request.before in {None, Status.COMPLETED, Status.INCOMPLETE}
-        if ended_well or self._legs.kept(request.thread).ended == request.run - 1:
-            return 0
-        keys = ["" if isinstance(item, Spoken) else key_of(item) for item in due]
-        if not any(keys):
-            return 0
-        try:
-            page = await self._api.get(f"/threads/{leg.thread}/messages", repeats, limit=100, order="desc")
-        except Failed as failed:
-            if failed.missing:
-                return 0  # the start finds out that the thread is gone
-            raise
-        there = {str(mapping(mapping(one).get("metadata")).get(ITEM)) for one in listed(page.get("data"))}
-        return max((index + 1 for index, key in enumerate(keys) if key and key in there), default=0)
-
     async def _start_read_back(self, leg: Leg) -> AsyncGenerator[Report, None]:
         """Find out by our key whether a start arrived (C4)."""
         request = leg.request
-        if leg.thread and await self._legs.find(leg):
+        if leg.thread and await self._runs.find(leg):
             if leg.over and not passing(leg.latest):
                 async with aclosing(self._legs.finished(leg, len(request.prompt.due))) as reports:
                     async for report in reports:
@@ -296,6 +282,7 @@ class Assistants:
             assistant = str(leg.latest.get("assistant_id") or "")
             yield Accepted(len(request.prompt.due), assistant_id=assistant)
         else:
+            self._doubts.note(request)  # a server that is behind may still come to it
             yield Absent()
 
     # -- a submit ------------------------------------------------------------------------------------------------------
@@ -305,7 +292,7 @@ class Assistants:
         request = leg.request
         repeats = Repeats(self._clock, request.deadline)
         accepted = Accepted(len(request.prompt.due))
-        await self._legs.found(leg)
+        await self._runs.found(leg)
         refused = False
         while True:
             path = ("threads", leg.thread, "runs", leg.run, "submit_tool_outputs")
@@ -324,10 +311,10 @@ class Assistants:
                 raise refusal
             if refusal.postponed:
                 continue
-            there = await self._legs.outputs_there(leg)
+            there = await self._runs.outputs_there(leg)
             if there is None:
                 if refused and refusal.refused:
-                    await self._legs.end(leg.thread, leg.run, request.deadline + PATIENCE)
+                    await self._runs.end(leg.thread, leg.run, request.deadline + PATIENCE)
                     raise refusal
                 refused = refusal.refused
                 continue
@@ -343,8 +330,8 @@ class Assistants:
     async def _submit_read_back(self, leg: Leg) -> AsyncGenerator[Report, None]:
         """Find out by the call ids whether a submit arrived (C4)."""
         stored = len(leg.request.prompt.due)
-        await self._legs.found(leg)
-        there = await self._legs.outputs_there(leg)
+        await self._runs.found(leg)
+        there = await self._runs.outputs_there(leg)
         if there is None:
             yield Absent()
         elif there and not leg.over:
@@ -358,7 +345,7 @@ class Assistants:
 
     def _mirror(self, leg: Leg) -> None:
         """Bring the server's thread up to date while the model works: metadata and active assistant (M6, A10)."""
-        kept, pairs = self._legs.kept(leg.request.thread), mirrored(leg.request)
+        kept, pairs = self._runs.kept(leg.request.thread), mirrored(leg.request)
         if kept.mirrored == pairs:
             return
         kept.mirrored = pairs

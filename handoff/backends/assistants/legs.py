@@ -1,69 +1,32 @@
-"""Legs of runs: made by a request, followed by stream or by looking, found again by key, cancelled.
+"""Legs of runs: made by a request, followed by stream or by looking, cancelled.
 
 A stream is a convenience: where it breaks off or goes silent, the run is looked at until it waits or is over, on the
-injected clock and within a deadline of ours (A12, A13, C1). What this keeps in memory only saves requests.
+injected clock and within a deadline of ours (A12, A13, C1).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from typing import Any
 
 from handoff.backends.assistants.api import AssistantsApi, Failed, GivenUp, Wire, below
-from handoff.backends.assistants.messages import outputs_of, run_key, thread_of
-from handoff.backends.assistants.run import (
-    CANCELLABLE,
-    Leg,
-    called,
-    extra_of,
-    has_key,
-    hosted_in,
-    reason_of,
-    said_in,
-    usage_of,
-    waiting,
-    written,
-)
+from handoff.backends.assistants.messages import thread_of
+from handoff.backends.assistants.run import Leg, extra_of, reason_of, usage_of, waiting
+from handoff.backends.assistants.runs import LONGER, LONGEST, PATIENCE, Runs
 from handoff.backends.base import Accepted, Called, Delta, Ended, Report, Request
-from handoff.backends.wire import REFUSED, Failure, Repeats
+from handoff.backends.wire import REFUSED, Failure
 from handoff.clock import Clock
-from handoff.core.answers import HostedCall
-from handoff.core.status import TERMINAL, Status
+from handoff.core.status import Status
 from handoff.core.usage import Usage
 
 logger = logging.getLogger("handoff")
 
-#: Seconds after a run's deadline until which its end is waited for.
-PATIENCE = 10.0
-#: Each wait between two looks is so many times the one before, up to so many times the first.
-LONGER, LONGEST = 1.5, 8.0
 #: Seconds before the first look at a run whose calls are being answered here.
 ANSWERING = 1.0
 #: Seconds a stream may be silent once its run is to be cancelled.
 HURRY = 0.5
-#: How many threads are kept; the ones used longest ago are let go.
-THREADS = 10_000
-
-
-@dataclass(slots=True)
-class Kept:
-    """What is known of a thread without asking."""
-
-    #: The latest run by our number, and the server's ids of it and its thread.
-    number: int = 0
-    run: str = ""
-    thread: str = ""
-    #: Whether it is to be cancelled.
-    hurried: bool = False
-    #: Number of the latest run whose end was seen here.
-    ended: int = 0
-    #: What its metadata was last set to.
-    mirrored: Any = field(default_factory=dict[str, str])
 
 
 class Legs:
@@ -71,6 +34,7 @@ class Legs:
 
     Args:
         api: the server.
+        runs: its runs.
         clock: the time.
         secrets: returns what must not be told.
         stream: whether requests are answered by streams.
@@ -81,6 +45,7 @@ class Legs:
     def __init__(
         self,
         api: AssistantsApi,
+        runs: Runs,
         clock: Clock,
         secrets: Callable[[], list[str]],
         *,
@@ -89,26 +54,14 @@ class Legs:
         timeout: float,
     ) -> None:
         self._api = api
+        self._runs = runs
         self._clock = clock
         self._secrets = secrets
         self._stream = stream
         self._poll = poll
         self._timeout = timeout
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
         #: The legs that are followed, by thread.
         self._followed: dict[str, list[Leg]] = {}
-
-    def kept(self, thread: str) -> Kept:
-        """Return what is known of a thread.
-
-        Args:
-            thread: our id of it.
-        """
-        found = self._kept.setdefault(thread, Kept())
-        self._kept.move_to_end(thread)
-        if len(self._kept) > THREADS:
-            self._kept.popitem(last=False)
-        return found
 
     @contextmanager
     def following(self, leg: Leg) -> Generator[None]:
@@ -119,7 +72,7 @@ class Legs:
         """
         legs = self._followed.setdefault(leg.request.thread, [])
         legs.append(leg)
-        kept = self.kept(leg.request.thread)
+        kept = self._runs.kept(leg.request.thread)
         if kept.hurried and kept.number == leg.request.run:
             leg.hurried.set()
         try:
@@ -153,7 +106,7 @@ class Legs:
                     yield report
         else:
             left = leg.request.deadline - self._clock.now()
-            self._see(leg, await self._api.post(below(*path), body, left))
+            self._runs.see(leg, await self._api.post(below(*path), body, left))
             yield accepted
         try:
             whole = self._stream and (leg.over or leg.waits)
@@ -174,7 +127,7 @@ class Legs:
                 while (event := await self._next(leg, events)) is not None:
                     said = leg.take(event, self._secrets())
                     if not taken and leg.run:
-                        self._see(leg, leg.latest)
+                        self._runs.see(leg, leg.latest)
                         taken = True
                         yield accepted
                     if said:
@@ -201,7 +154,7 @@ class Legs:
         Raises:
             Failed: the server does not answer, or does not have the run.
         """
-        await self.found(leg)
+        await self._runs.found(leg)
         if leg.request.told:
             await self._pause(leg, ANSWERING)
         async with aclosing(self.polled(leg)) as reports:
@@ -224,7 +177,7 @@ class Legs:
             if leg.latest:
                 await self._pause(leg, wait)
                 wait = min(wait * LONGER, self._poll * LONGEST)
-            await self._look(leg)
+            await self._runs.look(leg)
             if not (leg.over or leg.waits) and self._clock.now() >= until:
                 raise Failed(Failure("the server has not ended the run in time"))
         async with aclosing(self.finished(leg, stored)) as reports:
@@ -244,21 +197,21 @@ class Legs:
         """
         request, run = leg.request, leg.latest
         if text is None:
-            text = await self._said(leg)
+            text = await self._runs.said(leg)
             rest = text.removeprefix(leg.told)
             if rest and not request.told:
                 yield Delta(rest, anew=leg.void or (bool(leg.told) and rest == text))
-        hosted = await self._hosted(leg) if request.prompt.hosted else []
+        hosted = await self._runs.hosted(leg) if request.prompt.hosted else []
         extra = None if request.told else extra_of(leg.messages.values(), hosted)
         if leg.waits:
             calls = waiting(run)
             ids = {call.id for call in calls}
             if not calls or "" in ids or len(ids) < len(calls):
-                await self.end(leg.thread, leg.run, request.deadline + PATIENCE)
+                await self._runs.end(leg.thread, leg.run, request.deadline + PATIENCE)
                 raise Failed(Failure("the run waits for calls that cannot be answered"))
             yield Called(calls, text, stored, Usage(model_calls=1), extra=extra)
             return
-        self.kept(request.thread).ended = request.run
+        self._runs.kept(request.thread).ended = request.run
         usage = usage_of(run, told_before=request.told)
         reason = reason_of(run, self._secrets())
         if extra is not None and extra.refused and leg.status == Status.COMPLETED:
@@ -287,123 +240,6 @@ class Legs:
             for wait in waits:
                 wait.cancel()
 
-    # -- looked at -----------------------------------------------------------------------------------------------------
-
-    async def found(self, leg: Leg) -> None:
-        """Have the run's id, from memory or by our key.
-
-        Args:
-            leg: the leg.
-
-        Raises:
-            Failed: the server does not answer, or does not have the run.
-        """
-        kept = self.kept(leg.request.thread)
-        if (kept.number, kept.thread) == (leg.request.run, leg.thread):
-            leg.run = kept.run
-        elif not leg.thread or not await self.find(leg):
-            raise Failed(Failure("the server does not have the run"))
-        leg.latest = {}
-
-    async def find(self, leg: Leg) -> bool:
-        """Look for the run by our key, and return whether it is there (C4).
-
-        Args:
-            leg: the leg; its thread is known.
-
-        Raises:
-            Failed: the server does not answer.
-        """
-        runs = await self.runs(leg.thread, leg.request.deadline + PATIENCE)
-        found = next((run for run in runs or () if has_key(run, run_key(leg.request))), None)
-        if found is not None:
-            self._see(leg, found)
-        return found is not None
-
-    async def runs(self, thread: str, until: float) -> list[Wire] | None:
-        """Return the latest runs of a thread, the latest first; None if there is no such thread.
-
-        Args:
-            thread: the server's id of it.
-            until: how long to go on asking, Unix seconds.
-
-        Raises:
-            Failed: the server does not answer.
-        """
-        repeats = Repeats(self._clock, until, None)
-        try:
-            page = await self._api.get(below("threads", thread, "runs"), repeats, limit=100, order="desc")
-        except Failed as failed:
-            if failed.missing:
-                return None
-            raise
-        data: list[Wire] = page.get("data") or []
-        return data
-
-    async def outputs_there(self, leg: Leg) -> bool | None:
-        """Find out by the call ids whether a submit has arrived; None if the run still waits for it (C4).
-
-        Args:
-            leg: the leg of a submit; its run is known.
-
-        Raises:
-            Failed: the server does not answer.
-        """
-        await self._look(leg)
-        ours = {output["tool_call_id"] for output in outputs_of(leg.request)}
-        if leg.status == Status.REQUIRES_ACTION:
-            return None if {call.id for call in waiting(leg.latest)} == ours else True
-        if leg.status in {Status.QUEUED, Status.IN_PROGRESS, Status.COMPLETED}:
-            return True  # a run that had asked comes here by its outputs only
-        async for step in self._api.pages(self._path(leg, "steps"), self._repeats(leg), order="desc"):
-            calls = called(step)
-            if ours <= calls.keys():
-                return all(calls[call] for call in ours)
-        return False
-
-    async def _look(self, leg: Leg) -> None:
-        self._see(leg, await self._api.get(self._path(leg), self._repeats(leg)))
-
-    def _see(self, leg: Leg, run: Wire) -> None:
-        leg.see(run)
-        kept = self.kept(leg.request.thread)
-        if kept.run != leg.run:
-            kept.number, kept.run, kept.thread, kept.hurried = leg.request.run, leg.run, leg.thread, False
-
-    async def _said(self, leg: Leg) -> str:
-        """What was said in this leg: since the calls of the one before were answered."""
-        path, repeats = below("threads", leg.thread, "messages"), self._repeats(leg)
-        messages = self._api.pages(path, repeats, run_id=leg.run, order="asc")
-        leg.messages = {str(one.get("id")): one async for one in messages if one.get("run_id") == leg.run}
-        texts = {id_: said_in(one) for id_, one in leg.messages.items()}
-        if texts and (leg.request.request > 1 or leg.request.told):
-            ours: set[str] = set()
-            async for step in self._api.pages(self._path(leg, "steps"), repeats, order="desc"):
-                calls = called(step)
-                if calls and (leg.request.told or all(calls.values())):
-                    break  # what was said up to here is journaled
-                ours.add(written(step))
-            texts = {id_: text for id_, text in texts.items() if id_ in ours}
-            leg.messages = {id_: leg.messages[id_] for id_ in texts}
-        return "\n".join(filter(None, texts.values()))
-
-    async def _hosted(self, leg: Leg) -> list[HostedCall]:
-        """What tools of the server did in this leg: since the calls of the one before were answered."""
-        found: list[HostedCall] = []
-        async for step in self._api.pages(self._path(leg, "steps"), self._repeats(leg), order="desc"):
-            calls = called(step)
-            if calls and (leg.request.told or all(calls.values())):
-                break
-            found = [*hosted_in(step), *found]
-        return found
-
-    def _path(self, leg: Leg, *parts: str) -> str:
-        return below("threads", leg.thread, "runs", leg.run, *parts)
-
-    def _repeats(self, leg: Leg) -> Repeats:
-        """As long as the run may take: it goes on without us."""
-        return Repeats(self._clock, leg.request.deadline + PATIENCE, None)
-
     # -- cancelled -----------------------------------------------------------------------------------------------------
 
     async def cancel(self, request: Request) -> None:
@@ -415,59 +251,17 @@ class Legs:
         leg = Leg(request, thread_of(request))
         until = request.deadline + PATIENCE
         try:
-            await self.found(leg)
-            await self._cancel(leg.thread, leg.run, until)
+            await self._runs.found(leg)
+            await self._runs.cancel(leg.thread, leg.run, until)
         except Failed as failed:  # its end, or that there is none, comes by whoever follows it
             logger.warning("thread %s: its run is not cancelled: %s", request.thread, failed)
-        kept = self.kept(request.thread)
+        kept = self._runs.kept(request.thread)
         kept.hurried = kept.number == request.run
         for one in self._followed.get(request.thread, ()):
             if one.request.run == request.run:
                 one.hurried.set()
                 if one.patience is not None and not one.patience.expired():
                     one.patience.reschedule(asyncio.get_running_loop().time() + HURRY)
-
-    async def end(self, thread: str, run: str, until: float) -> None:
-        """Cancel a run and return once it is over.
-
-        Args:
-            thread: the server's id of its thread.
-            run: the server's id of it.
-            until: how long to wait, Unix seconds.
-
-        Raises:
-            Failed: it is not over in time.
-        """
-        await self._cancel(thread, run, until)
-        repeats = Repeats(self._clock, until, None)
-        wait = self._poll
-        while True:
-            seen = await self._api.get(below("threads", thread, "runs", run), repeats)
-            if seen.get("status") in TERMINAL:
-                return
-            if self._clock.now() >= until:
-                raise Failed(Failure("the server does not end a run that is in the way"))
-            await self._clock.sleep(wait)
-            wait = min(wait * LONGER, self._poll * LONGEST)
-
-    async def _cancel(self, thread: str, run: str, until: float) -> None:
-        repeats = Repeats(self._clock, until, None)
-        path = below("threads", thread, "runs", run)
-        while True:
-            try:
-                await self._api.post(f"{path}/cancel", None, repeats.left)
-            except Failed as failed:
-                refusal = failed
-            else:
-                return
-            if refusal.missing:
-                return
-            if refusal.refused:
-                seen = await self._api.get(path, repeats)
-                if seen.get("status") not in CANCELLABLE:
-                    return  # it is over, or on its way: a success
-            if not await repeats.wait(replace(refusal.failure, passing=True)):
-                raise refusal
 
 
 async def _rest(events: AsyncGenerator[Wire, None]) -> None:

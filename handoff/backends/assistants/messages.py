@@ -86,7 +86,12 @@ def run_fields(request: Request, model: str) -> dict[str, Any]:
 
 
 def messages_of(
-    items: Sequence[Item], before: Status | None, *, fresh: bool = False, readers: Sequence[str] = ()
+    items: Sequence[Item],
+    before: Status | None,
+    *,
+    fresh: bool = False,
+    readers: Sequence[str] = (),
+    place: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return the messages by which due items reach the server.
 
@@ -95,9 +100,11 @@ def messages_of(
         before: how the run before ended.
         fresh: the thread is new on the server: it does not hold what was cut off.
         readers: what files are attached for: kinds of the hosted tools that read them.
+        place: how many items of the thread come before these; None where nobody will look for them.
     """
     found: list[dict[str, Any]] = []
-    for item in items:
+    for number, item in enumerate(items):
+        key = {ITEM: key_of(item, None if place is None else place + number)}
         match item:
             case Spoken():
                 if fresh:
@@ -106,13 +113,13 @@ def messages_of(
                 # A run that completed has had its outputs: this one was cancelled to carry them over.
                 status = Status.CANCELLED if before in {None, Status.COMPLETED} else before
                 text = tell("missed_run", status=status, tool=item.tool, output=quoted(item.text))
-                found.append(_message("user", text, {ITEM: key_of(item)}))
+                found.append(_message("user", text, key))
             case UserMessage() if item.parts:
                 content, attached = assistants_content(item, readers)
-                message = _message("user", content, {ITEM: key_of(item)})
+                message = _message("user", content, key)
                 found.append({**message, "attachments": attached} if attached else message)
             case UserMessage() | Note():
-                found.append(_message("user", item.text, {ITEM: key_of(item)}))
+                found.append(_message("user", item.text, key))
     return found
 
 
@@ -162,11 +169,12 @@ def thread_of(request: Request) -> str:
     return request.ref.removeprefix(SPELLED) if request.ref.startswith(SPELLED) else ""
 
 
-def key_of(item: Item) -> str:
-    """Return what tells an item from all others of its thread; a handoff's note has nothing of the kind.
+def key_of(item: Item, place: int | None = None) -> str:
+    """Return what tells an item from all others of its thread; empty if nothing does.
 
     Args:
-        item: a user message, a note, or an output.
+        item: the item; what an assistant said is never looked for.
+        place: how many items of the thread come before it, which is all that tells a handoff's note from others.
     """
     match item:
         case UserMessage():
@@ -175,6 +183,8 @@ def key_of(item: Item) -> str:
             return fitting(f"output:{item.run}/{item.batch}/{item.call}")
         case Note() if item.ticket is not None:
             return f"{item.kind}:{item.ticket}"
+        case Note() if place is not None:
+            return f"{item.kind}:{place}"
         case _:
             return ""
 

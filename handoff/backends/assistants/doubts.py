@@ -1,0 +1,112 @@
+"""What became of the starts and submits that nobody was told the end of, settled before the next start.
+
+A request without an answer may take effect later, whatever is read meanwhile: no server says that it cannot any more.
+So its effect is known again whenever it comes. While a run is active, the server's lock refuses a late start; a run
+that is over takes no outputs. Before a start the rest is settled: runs in the way are ended, what the thread holds is
+not sent again, and what a late start brought a second time is deleted (C4, C5).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from handoff.backends.assistants.api import PAGE, AssistantsApi, Failed, below
+from handoff.backends.assistants.messages import ITEM, key_of, run_key
+from handoff.backends.assistants.run import Leg
+from handoff.backends.assistants.runs import PATIENCE, Runs
+from handoff.backends.base import Request
+from handoff.backends.wire import Repeats, listed, mapping
+from handoff.clock import Clock
+from handoff.core.items import Output
+
+logger = logging.getLogger("handoff")
+
+#: Seconds after which a start in doubt is not expected to take effect any more: as long as a run may last.
+LATE = 600.0
+
+
+class Doubts:
+    """The requests in doubt on one server's threads.
+
+    Args:
+        api: the server.
+        runs: its runs.
+        clock: the time.
+    """
+
+    def __init__(self, api: AssistantsApi, runs: Runs, clock: Clock) -> None:
+        self._api = api
+        self._runs = runs
+        self._clock = clock
+
+    def note(self, request: Request) -> None:
+        """Take note of a start that may take effect later than anybody looks for it.
+
+        Args:
+            request: the start.
+        """
+        self._runs.kept(request.thread).doubted = self._clock.now() + LATE
+
+    async def settle(self, leg: Leg) -> int:
+        """Return how many due items the server's thread holds, from the front; delete what it holds twice.
+
+        Nothing is asked where this process has seen the run before end and no start was in doubt.
+
+        Args:
+            leg: the leg of a start; its thread is known.
+
+        Raises:
+            Failed: the server does not answer, or does not end a run that is in the way.
+        """
+        request, kept = leg.request, self._runs.kept(leg.request.thread)
+        if kept.ended == request.run - 1 and kept.doubted <= self._clock.now():
+            return 0
+        held = await self._submitted(leg)
+        held |= await self._posted(leg)
+        place = len(request.prompt.transcript)
+        keys = [key_of(item, place + number) for number, item in enumerate(request.prompt.due)]
+        return max((number for number, key in enumerate(keys, 1) if key in held), default=0)
+
+    async def _submitted(self, leg: Leg) -> set[str]:
+        """The due outputs, by key, that their runs have taken; those are over first, and take no more."""
+        request, until = leg.request, leg.request.deadline + PATIENCE
+        due = [item for item in request.prompt.due if isinstance(item, Output)]
+        if not due:
+            return set()
+        numbers = {str(output.run) for output in due}
+        runs = await self._runs.latest(leg.thread, until) or []
+        await self._runs.clear(leg, runs)
+        taken: set[str] = set()
+        for run in runs:
+            key = mapping(run.get("metadata"))
+            if key.get("run") in numbers and key.get("thread") == run_key(request)["thread"]:
+                taken |= await self._runs.answered(leg.thread, str(run.get("id")), until)
+        return {key_of(output) for output in due if output.call in taken}
+
+    async def _posted(self, leg: Leg) -> set[str]:
+        """The keys of the thread's latest messages; of those with one key all but the first are deleted."""
+        repeats = Repeats(self._clock, leg.request.deadline + PATIENCE, None)
+        path = below("threads", leg.thread, "messages")
+        try:
+            page = await self._api.get(path, repeats, limit=PAGE, order="desc")
+        except Failed as failed:
+            if failed.missing:
+                return set()  # the start finds out that the thread is gone
+            raise
+        held: set[str] = set()
+        for message in map(mapping, reversed(listed(page.get("data")))):
+            key = mapping(message.get("metadata")).get(ITEM)
+            if isinstance(key, str) and key in held:
+                await self._delete(leg, str(message.get("id")), repeats)
+            elif isinstance(key, str):
+                held.add(key)
+        return held
+
+    async def _delete(self, leg: Leg, message: str, repeats: Repeats) -> None:
+        """Delete a message; on a server that does not let anybody do that, it stays."""
+        try:
+            await self._api.delete(below("threads", leg.thread, "messages", message), repeats)
+        except Failed as failed:
+            if not failed.refused:
+                raise
+            logger.warning("thread %s: a message that came a second time stays: %s", leg.request.thread, failed)
