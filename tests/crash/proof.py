@@ -149,8 +149,10 @@ class _Trials:
         self.wanted = Undisturbed(outcome_of(home, scenario.files), report["replies"], report["moments"])
 
     def dies_at(self, point: Point) -> bool:
-        """Return whether a process ever comes to that point."""
-        return self._live(self._prepared(f"beyond-{point.kind}"), point) != 0
+        """Return whether a process ever comes to that point; one that ends otherwise than well has proved nothing."""
+        code = self._live(self._prepared(f"beyond-{point.kind}"), point)
+        assert code in {0, -signal.SIGKILL}, f"a process that nobody killed ended with exit code {code}"
+        return code == -signal.SIGKILL
 
     def run(self, number: int, life: tuple[Point, float | None]) -> _Result:
         """Kill a thread where it is said, let it finish, and compare.
