@@ -180,7 +180,7 @@ def identify(desk: Desk, shop: Shop, email: Email, postcode: str) -> str:
     return f"The customer is {desk.name}."
 
 
-@door.tool(to=concierge, clears="wish", idempotent=True)
+@door.tool(to=concierge, clears=("wish", "order_id"), idempotent=True)
 def give_up() -> str:
     """Send the customer back to the concierge, because they cannot or will not say who they are."""
     return "It stays open who the customer is."

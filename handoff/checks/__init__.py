@@ -15,10 +15,13 @@ from handoff.checks.guards import check_guards
 from handoff.checks.metadata import check_metadata
 from handoff.checks.modules import check_modules
 from handoff.checks.report import Report
+from handoff.checks.siblings import check_siblings
 from handoff.checks.states import analyse
 from handoff.checks.structure import check_structure
 from handoff.checks.templates import needs_of
+from handoff.checks.together import check_together
 from handoff.checks.tools import check_tools
+from handoff.checks.words import check_words
 from handoff.declaration.flow import Flow
 from handoff.declaration.place import Place
 from handoff.errors import DefinitionError
@@ -56,7 +59,10 @@ def check(flow: Flow[Any, Any], *, given: Collection[str] = ()) -> Report:
         *structure,
         *check_guards(analysis),
         *check_metadata(analysis, templates, tools),
+        *check_siblings(analysis, tools),
         *check_tools(analysis, templates, tools),
+        *check_together(analysis),
+        *check_words(analysis, tools),
         *check_modules(flow),
         *check_bounds(analysis, endless),
     )

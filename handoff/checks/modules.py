@@ -1,4 +1,4 @@
-"""How the flow stands in its modules: variables called like their assistants, and no module forgotten."""
+"""How the flow stands in its modules: variables called like their assistants, no module or guard forgotten."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, get_type_hints
 
 from handoff.checks.findings import Finding
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
-from handoff.declaration.place import Place
+from handoff.declaration.place import Place, place_of
 
 
 def check_modules(flow: Flow[Any, Any]) -> Iterator[Finding]:
@@ -26,6 +26,7 @@ def check_modules(flow: Flow[Any, Any]) -> Iterator[Finding]:
         places = {flow.place.file, *(one.place.file for one in flow.assistants.values())}
         owners = {loaded[file].__name__ for file in places if file in loaded} | {module.__package__}
         yield from _forgotten(flow, module.__package__, owners, set(loaded))
+    yield from _unused_guards(flow, loaded)
 
 
 def _own(module: Any) -> dict[str, Any]:
@@ -45,6 +46,70 @@ def _misnamed(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Iterator[F
                 f"Call both the same: {assistant.name} = {flow.name}.assistant({assistant.name!r}, ...)",
                 assistant.place,
             )
+
+
+def _unused_guards(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Iterator[Finding]:
+    """Functions beside the flow's guards that ask its metadata and that nothing uses."""
+    used = _functions_of(flow)
+    declaring = {used_one.__module__ for used_one in used}
+    for module in loaded.values():
+        if module.__name__ not in declaring:
+            continue
+        own = [one for one in _own(module).values() if isinstance(one, FunctionType) and _is_in(one, module)]
+        guards = [one for one in own if one not in used and _asks(one, flow)]
+        if not guards:
+            continue
+        elsewhere = {id(one) for other in loaded.values() if other is not module for one in _own(other).values()}
+        flows = [one for one in _own(module).values() if isinstance(one, Flow) and one.name != flow.name]
+        elsewhere |= {id(one) for other in flows for one in _functions_of(other)}
+        named = _named(module)
+        for guard in guards:
+            if id(guard) not in elsewhere and guard.__name__ not in named:
+                yield Finding(
+                    "unused-guard",
+                    f"{guard.__name__} asks {flow.metadata.__name__}, and no destination, tool or function uses it",
+                    f"Give the destination that it is for .when({guard.__name__}), or a tool allow=, or remove it",
+                    place_of(guard, flow.place),
+                )
+
+
+def _functions_of(flow: Flow[Any, Any]) -> set[Any]:
+    """Every function that a flow was given."""
+    tools = [tool for name in flow.assistants for tool in flow.tools_of(name).values()]
+    given = {one for tool in tools for one in (tool.function, tool.allow, tool.approval, tool.probe) if callable(one)}
+    routes = (one.destinations for one in flow.routes.all(flow.assistants))
+    to = (one for destinations in (*routes, *(tool.to for tool in tools)) for one in destinations)
+    return given | {one.guard for one in to if one.guard is not None}
+
+
+def _is_in(function: FunctionType, module: ModuleType) -> bool:
+    return function.__module__ == module.__name__
+
+
+def _asks(function: FunctionType, flow: Flow[Any, Any]) -> bool:
+    """Whether it is written like a guard: from the metadata alone to a bool."""
+    if function.__code__.co_argcount != 1 or function.__code__.co_kwonlyargcount:
+        return False
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        return False
+    return hints == {function.__code__.co_varnames[0]: flow.metadata, "return": bool}
+
+
+def _named(module: ModuleType) -> set[str]:
+    """The names that the functions and methods of a module use."""
+    names: set[str] = set()
+    values = [one for one in _own(module).values() if getattr(one, "__module__", None) == module.__name__]
+    methods = [one for kind in values if isinstance(kind, type) for one in vars(kind).values()]
+    waiting = [
+        one.__code__ for value in (*values, *methods) if isinstance(one := getattr(value, "fget", value), FunctionType)
+    ]
+    while waiting:
+        code = waiting.pop()
+        names |= set(code.co_names)
+        waiting += [one for one in code.co_consts if isinstance(one, CodeType)]
+    return names
 
 
 def _forgotten(flow: Flow[Any, Any], package: str, owners: set[str], loaded: set[str]) -> Iterator[Finding]:

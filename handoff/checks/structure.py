@@ -22,6 +22,7 @@ def check_structure(analysis: Analysis) -> Iterator[Finding]:
     yield from _dead(analysis)
     yield from _nowhere_back(analysis)
     yield from _stays_alone(analysis)
+    yield from _cannot_end(analysis)
 
 
 def _unreachable(analysis: Analysis) -> Iterator[Finding]:
@@ -212,6 +213,26 @@ def _nowhere_back(analysis: Analysis) -> Iterator[Finding]:
             f"Name the destination, or give an assistant a transition to {source}",
             analysis.place_at(source, trigger),
             analysis.path_to(source),
+        )
+
+
+def _cannot_end(analysis: Analysis) -> Iterator[Finding]:
+    """Assistants from where the end is out of reach, in a flow where it is not from any other."""
+    onward: dict[str, list[str]] = {name: [] for name in analysis.states}
+    ending: set[str] = set()
+    for step in analysis.taken():
+        if step.dest == END:
+            ending.add(step.source)
+        elif step.transition is not None and step.transition.kind != "limit":
+            onward[step.source].append(step.dest)
+    stuck = [name for name in analysis.states if name not in reaching(onward, ending)] if ending else []
+    if len(stuck) == 1 and len(analysis.states) > 2:  # noqa: PLR2004  (at least two that get to the end)
+        yield Finding(
+            "cannot-end",
+            f"the flow never ends from {stuck[0]}, as it does from every other assistant: nothing leads on from there",
+            "Give it a then(), an after() or a tool with to=; then(..., speak=False) lets it answer once",
+            analysis.flow.assistants[stuck[0]].place,
+            analysis.path_to(stuck[0]),
         )
 
 

@@ -83,7 +83,10 @@ def _options(tool: Tool, flow: Flow[Any, Any]) -> dict[str, Any]:
         if getattr(tool, name) is not None:
             options[name] = getattr(tool, name)
     if tool.to:
-        options |= {"to": _to(tool.to, flow), "speak": tool.speak}
+        options["to"] = _to(tool.to, flow)
+    if tool.speak is not True:
+        # An author who forgets to= has not taken speak= away.
+        options["speak"] = tool.speak
     return options
 
 
