@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, get_type_hints
@@ -51,7 +52,7 @@ def _misnamed(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Iterator[F
 def _unused_guards(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Iterator[Finding]:
     """Functions beside the flow's guards that ask its metadata and that nothing uses."""
     used = _functions_of(flow)
-    declaring = {used_one.__module__ for used_one in used}
+    declaring = {getattr(one, "__module__", None) for one in used}
     for module in loaded.values():
         if module.__name__ not in declaring:
             continue
@@ -74,12 +75,30 @@ def _unused_guards(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Itera
 
 
 def _functions_of(flow: Flow[Any, Any]) -> set[Any]:
-    """Every function that a flow was given."""
+    """Every function that a flow was given, and those that these enclose."""
     tools = [tool for name in flow.assistants for tool in flow.tools_of(name).values()]
     given = {one for tool in tools for one in (tool.function, tool.allow, tool.approval, tool.probe) if callable(one)}
     routes = (one.destinations for one in flow.routes.all(flow.assistants))
     to = (one for destinations in (*routes, *(tool.to for tool in tools)) for one in destinations)
-    return given | {one.guard for one in to if one.guard is not None}
+    waiting: list[Any] = [*given, *(one.guard for one in to if one.guard is not None)]
+    found: set[Any] = set()
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            # `.when(negated(known))` uses known: the function it makes has it in a cell.
+            waiting += [cell for cell in _enclosed(one) if callable(cell) and cell.__hash__ is not None]
+    return found
+
+
+def _enclosed(function: Any) -> list[Any]:
+    """What a function that another one made remembers of it."""
+    if isinstance(function, partial):
+        return [function.func, *function.args, *function.keywords.values()]
+    try:
+        return [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    except ValueError:
+        return []
 
 
 def _is_in(function: FunctionType, module: ModuleType) -> bool:

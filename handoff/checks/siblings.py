@@ -69,7 +69,7 @@ def _kinds(annotation: object) -> set[object]:
 
 
 def _changed_apart(analysis: Analysis, tools: tuple[Tool, ...]) -> Iterator[Finding]:
-    """Tools that change one of two fields that a guard reads together, where all others change both."""
+    """Tools that change a field and keep one that a guard reads beside it, where all others clear that."""
     told: set[tuple[Place, str]] = set()
     changing: dict[str, list[Tool]] = {}
     for tool in tools:
@@ -82,6 +82,8 @@ def _changed_apart(analysis: Analysis, tools: tuple[Tool, ...]) -> Iterator[Find
                 joint = [tool for tool in changing.get(first, ()) if tool not in apart]
                 if first == second or len(apart) != 1 or len(joint) < HABIT:
                     continue
+                if any(second not in tool.clears for tool in joint):
+                    continue  # only what the others clear is known to be worth nothing once the first is changed
                 tool = apart[0]
                 calls = [call for owner in analysis.states for call in analysis.calls[owner] if call.tool is tool]
                 stale = [call for call in calls if _may_be_set(analysis, call, second)]
@@ -91,8 +93,8 @@ def _changed_apart(analysis: Analysis, tools: tuple[Tool, ...]) -> Iterator[Find
                 yield Finding(
                     "changed-apart",
                     f"{tool.name} changes {first} and leaves {second} as it was, though {decision.name} asks for both "
-                    f"and {_listed(joint)} change both",
-                    f"Add {second} to clears= or sets=, or read it in the tool if it still belongs to the new {first}",
+                    f"and {_listed(joint)}, which change {first} too, clear {second}",
+                    f"Add {second} to clears=, or read it in the tool if it still belongs to the new {first}",
                     tool.place,
                     analysis.path_to(stale[0].assistant),
                 )

@@ -17,11 +17,6 @@ class Large(Metadata):
     sixth: str | None = None
 
 
-def known(large: Large) -> bool:
-    """The third is not known."""
-    return large.third is not None
-
-
 def early(large: Large) -> bool:
     """The third is late."""
     return large.third in {"a", "b"} and not large.fourth
