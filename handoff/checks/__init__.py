@@ -66,12 +66,20 @@ def check(flow: Flow[Any, Any], *, given: Collection[str] = ()) -> Report:
         *check_modules(flow),
         *check_bounds(analysis, endless),
     )
+    barred = {
+        one.path[-1].dest for one in found if isinstance(one, Finding) and one.code == "guard-bars-tools" and one.path
+    }
     findings = sorted(
-        dict.fromkeys(one for one in found if isinstance(one, Finding)),
+        dict.fromkeys(one for one in found if isinstance(one, Finding) and not _follows(one, barred)),
         key=lambda one: (one.severity.value, one.place.file, one.place.line, one.code, one.problem),
     )
     unknown = tuple(dict.fromkeys(one for one in found if isinstance(one, Unknown)))
     return Report(flow.name, tuple(findings), unknown, analysis.followed)
+
+
+def _follows(finding: Finding, barred: Collection[str]) -> bool:
+    """Whether a tool is hardly offered only because a guard that is told of already bars it."""
+    return finding.code == "hardly-offered" and bool(finding.path) and finding.path[-1].dest in barred
 
 
 def refused(flow: str, error: DefinitionError) -> Report:
