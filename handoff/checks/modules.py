@@ -61,8 +61,8 @@ def _unused_guards(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Itera
         if not guards:
             continue
         elsewhere = {id(one) for other in loaded.values() if other is not module for one in _own(other).values()}
-        flows = [one for one in _own(module).values() if isinstance(one, Flow) and one.name != flow.name]
-        elsewhere |= {id(one) for other in flows for one in _functions_of(other)}
+        flows: list[Flow[Any, Any]] = [one for one in _own(module).values() if isinstance(one, Flow)]
+        elsewhere |= {id(one) for other in flows if other.name != flow.name for one in _functions_of(other)}
         named = _named(module)
         for guard in guards:
             if id(guard) not in elsewhere and guard.__name__ not in named:

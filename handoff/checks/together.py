@@ -78,7 +78,7 @@ def _met(analysis: Analysis) -> dict[str, set[State]] | None:
     """The states at each assistant; None if there are too many."""
     names = tuple(analysis.known)
     first: Position = (analysis.flow.initial.name, "")
-    waiting = deque((first, one) for one in _single(analysis.start, names))
+    waiting: deque[tuple[Position, State]] = deque((first, one) for one in _single(analysis.start, names))
     seen = set(waiting)
     left = MOST_FOLLOWED
     size = 1
