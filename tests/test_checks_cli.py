@@ -104,7 +104,7 @@ def test_as_json_it_is_one_object_a_flow(handoff: CommandLine) -> None:
     _, said, _ = handoff("check", "faulty.py", "--format", "json")
     report = json.loads(said)
 
-    assert {"flow", "findings", "unknown"} == report.keys()
+    assert {"flow", "findings", "unknown", "ignored"} == report.keys()
     assert [("possibly-unset", "error", "faulty.py", 17)] == [
         (one["code"], one["severity"], one["file"], one["line"]) for one in report["findings"]
     ]

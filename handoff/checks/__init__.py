@@ -12,6 +12,7 @@ from typing import Any
 from handoff.checks.bounds import check_bounds
 from handoff.checks.findings import CODES, Finding, Hop, Severity, Unknown
 from handoff.checks.guards import check_guards
+from handoff.checks.ignoring import is_ignored
 from handoff.checks.metadata import check_metadata
 from handoff.checks.modules import check_modules
 from handoff.checks.report import Report
@@ -73,8 +74,9 @@ def check(flow: Flow[Any, Any], *, given: Collection[str] = ()) -> Report:
         dict.fromkeys(one for one in found if isinstance(one, Finding) and not _follows(one, barred)),
         key=lambda one: (one.severity.value, one.place.file, one.place.line, one.code, one.problem),
     )
+    told = tuple(one for one in findings if not is_ignored(one))
     unknown = tuple(dict.fromkeys(one for one in found if isinstance(one, Unknown)))
-    return Report(flow.name, tuple(findings), unknown, analysis.followed)
+    return Report(flow.name, told, unknown, analysis.followed, len(findings) - len(told))
 
 
 def _follows(finding: Finding, barred: Collection[str]) -> bool:

@@ -24,18 +24,21 @@ class Report:
         findings: what is wrong, errors first, then by place.
         unknown: what could not be decided.
         followed: how many steps from one assistant to the next were looked at; a measure of the work done.
+        ignored: how many warnings the flow's lines say are meant so.
     """
 
     flow: str
     findings: tuple[Finding, ...]
     unknown: tuple[Unknown, ...] = ()
     followed: int = 0
+    ignored: int = 0
 
     def as_text(self) -> str:
         """The report for people."""
         lines = [line for finding in self.findings for line in _paragraph(finding)]
         lines += [f"{_where(one.place)}: unknown: {one.subject}: {one.reason}" for one in self.unknown]
-        lines.append(f"{self.flow}: {_count(self.findings)}, {len(self.unknown)} unknown")
+        ignored = f", {self.ignored} ignored" if self.ignored else ""
+        lines.append(f"{self.flow}: {_count(self.findings)}, {len(self.unknown)} unknown{ignored}")
         return "\n".join(lines)
 
     def as_json(self) -> str:
@@ -56,7 +59,7 @@ class Report:
             {"subject": one.subject, "reason": one.reason, "file": _shown(one.place.file), "line": one.place.line}
             for one in self.unknown
         ]
-        whole: dict[str, Any] = {"flow": self.flow, "findings": found, "unknown": unknown}
+        whole: dict[str, Any] = {"flow": self.flow, "findings": found, "unknown": unknown, "ignored": self.ignored}
         return json.dumps(whole, ensure_ascii=False)
 
     def as_github(self) -> str:
