@@ -86,7 +86,7 @@ async def test_the_output_of_a_handoff_reaches_the_next_assistant(servers: Serve
     async with world.threads(FLOW, backend=servers.start(model)) as threads:
         await (await threads.open("t")).send("the about page")
 
-    told = 'While the earlier run was ended (cancelled), open_page returned: "about is open"'
+    told = 'open_page, called before the handover, returned: "about is open"'
     outputs = [item.text for item in model.prompts[-1].items if isinstance(item, Output)]
     notes = [item.text for item in model.prompts[-1].items if isinstance(item, Note)]
     assert ([] if servers.carries else ["about is open"]) == outputs

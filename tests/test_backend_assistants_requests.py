@@ -149,14 +149,14 @@ def texts(messages: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("before", "status"),
+    ("before", "told"),
     [
-        pytest.param(Status.COMPLETED, "cancelled", id="carried over"),
-        pytest.param(Status.EXPIRED, "expired", id="expired"),
-        pytest.param(Status.FAILED, "failed", id="failed"),
+        pytest.param(Status.COMPLETED, "look, called before the handover, returned: ", id="carried over"),
+        pytest.param(Status.EXPIRED, "While the earlier run was ended (expired), look returned: ", id="expired"),
+        pytest.param(Status.FAILED, "While the earlier run was ended (failed), look returned: ", id="failed"),
     ],
 )
-def test_due_items_are_messages(before: Status, status: str) -> None:
+def test_due_items_are_messages(before: Status, told: str) -> None:
     """Outputs that missed their run are told as data, notes as they are; what was cut off is on the server already."""
     due = (
         Output(2, 1, "c", "look", 'saw "a"\nand b'),
@@ -169,7 +169,7 @@ def test_due_items_are_messages(before: Status, status: str) -> None:
     assert [
         (
             "user",
-            f'While the earlier run was ended ({status}), look returned: "saw \\"a\\"\\nand b"',
+            told + '"saw \\"a\\"\\nand b"',
             "output:2/1/c",
         ),
         ("user", " ", "message:m1"),

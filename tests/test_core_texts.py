@@ -27,6 +27,7 @@ TOLD = {
     "drain_moved": "another transition was taken first",
     "handoff": "You are b. a handed over to you by look.",
     "missed_run": "While the earlier run was ended (expired), look returned: 4",
+    "carried": "look, called before the handover, returned: 4",
     "late_result": "Result of look (ticket T1), asked by a: 4",
     "field_kept": "page had changed meanwhile and was kept.",
     "patch_refused": "What it would have changed no longer fits and was not kept.",

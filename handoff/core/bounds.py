@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 
 from handoff.core.replacing import replace
-from handoff.core.state import JSON, Counters, State
+from handoff.core.state import JSON, Counters, MoveKind, State
 from handoff.core.texts import tell
 from handoff.limits import Limits
 
@@ -87,6 +87,16 @@ def counted(
         times=after,
         visited=visited | {digest(dest, metadata, after)},
     )
+
+
+def ends_round(kind: MoveKind, *, speaks: bool) -> bool:
+    """Return whether a transition ends the round, so that arriving where it goes is no loop: a reply nobody follows.
+
+    Args:
+        kind: what kind of transition it is.
+        speaks: whether the next assistant speaks.
+    """
+    return kind == "then" and not speaks
 
 
 def stimulated(counters: Counters) -> Counters:

@@ -25,7 +25,7 @@ from handoff.core.batch import (
     with_entry,
     working_metadata,
 )
-from handoff.core.bounds import blocked, calls_left, counted, start_refusal, stimulated
+from handoff.core.bounds import blocked, calls_left, counted, ends_round, start_refusal, stimulated
 from handoff.core.commands import Command
 from handoff.core.events import Event
 from handoff.core.items import Note, Output, Spoken, UserMessage
@@ -244,8 +244,7 @@ def _counted_move(state: State, move: Move, event: object) -> State:
     """Count a transition outside a batch, after asking the bounds once more."""
     _demand(move.source == state.assistant, event, f"{move.source} is not active")
     named = {"transition": move.transition, "dest": move.dest, "times": move.times}
-    # Where nobody speaks the round ends, so that arriving there again is no loop.
-    ends = move.kind == "then" and move.speak != "yes"
+    ends = ends_round(move.kind, speaks=move.speak == "yes")
     reason = blocked(state.counters, state.limits, state.metadata, renewed=ends, **named)  # type: ignore[arg-type]
     if move.kind != "limit":
         _demand(reason is None, event, str(reason))

@@ -29,6 +29,7 @@ TEXTS: dict[str, str] = {
     # messages of their own
     "handoff": "You are {dest}. {source} handed over to you{how}.",
     "missed_run": "While the earlier run was ended ({status}), {tool} returned: {output}",
+    "carried": "{tool}, called before the handover, returned: {output}",
     "late_result": "Result of {tool} (ticket {ticket}), asked by {asker}: {output}",
     "field_kept": "{field} had changed meanwhile and was kept.",
     "patch_refused": "What it would have changed no longer fits and was not kept.",

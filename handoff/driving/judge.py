@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from handoff.core.bounds import blocked, stimulated
+from handoff.core.bounds import blocked, ends_round, stimulated
 from handoff.core.state import END, JSON, Counters, Mode, Move, Phase, Speak, State, Ticket
 from handoff.core.texts import tell
 from handoff.core.tickets import late_patch
@@ -69,8 +69,7 @@ def decide(
             transition=transition.key,
             dest=transition.dest,
             times=transition.times,
-            # A reply after which nobody speaks ends the round: no loop, as the core says too.
-            renewed=renewed or (transition.kind == "then" and not transition.speak),
+            renewed=renewed or ends_round(transition.kind, speaks=bool(transition.speak)),
         )
 
     asked = flow.metadata_from(metadata)

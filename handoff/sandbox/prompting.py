@@ -20,7 +20,7 @@ from handoff.errors import ContentRefused
 ASSISTANT_KEY = "assistant"
 
 _INTRODUCED = re.compile(r"^You are ([A-Za-z0-9_-]+)\.$", re.MULTILINE)
-_MISSED = r"While the earlier run was ended \("
+_MISSED = r"While the earlier run was ended \(|\S+, called before the handover, returned: "
 _NOTES: Final[dict[NoteKind, re.Pattern[str]]] = {
     "handoff": re.compile(r"You are \S+\. \S+ handed over to you"),
     "late": re.compile(rf"Result of \S+ \(ticket \S+\), asked by |{_MISSED}"),

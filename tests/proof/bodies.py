@@ -113,11 +113,11 @@ def _done(play: Environment, state: Any, call: Any) -> Any:
     if not call.dests:
         return done("out", patch=patch)
     if play.core.winner(state.run.batch) is not None:
-        return done("out", patch=patch)
+        return done(f"out {call.id}", patch=patch)
     facts = {**play.core.working_metadata(state), **(patch or {})}
     renewed = play.core.renewed(state.run.batch)
     move, denied = route(play.core, state.counters, state.limits, call.tool, state.assistant, facts, renewed=renewed)
-    return done("out", patch=patch, move=move, denied=denied)
+    return done(f"out {call.id}", patch=patch, move=move, denied=denied)
 
 
 def crash_actions(play: Environment, world: World) -> Iterator[Action]:

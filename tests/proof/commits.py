@@ -103,7 +103,8 @@ def check_commands(seen: Seen, commands: tuple[Any, ...], sent: bool, server: Se
     """Ask what concerns the outstanding commands.
 
     Raises:
-        Violation: if a request and a cancel are outstanding at once or without a run (C1), or a body may not start.
+        Violation: if a request and a cancel are outstanding at once or without a run (C1), a transition ends its
+            run another way than its tool says (H4), or a body may not start.
     """
     kinds = [type(command).__name__ for command in commands]
     requests = [kind for kind in kinds if kind in {"SendRequest", "ReadBack"}]
@@ -115,5 +116,10 @@ def check_commands(seen: Seen, commands: tuple[Any, ...], sent: bool, server: Se
     stopping = seen.stop is not None or (seen.pending is not None and seen.carry)
     if stopping and seen.batch is None and not requests and "CancelRun" not in kinds:
         raise Violation("C1", f"the run is to be stopped, and only {of_run} is outstanding")
+    if seen.pending is not None and seen.batch is None and seen.stop is None and not seen.swap:
+        if requests and seen.carry:
+            raise Violation("H4", f"the run is to be cancelled for its transition, and {requests} are outstanding")
+        if "CancelRun" in kinds and not seen.carry:
+            raise Violation("H4", "the run is to complete for its transition, and is cancelled")
     if "CancelRun" in kinds and not seen.swap and sent and not server.known:
         raise Violation("C1", "a cancel does not wait for the acknowledgement of its request")

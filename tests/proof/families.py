@@ -12,15 +12,17 @@ from typing import Any, TypeAlias
 
 from handoff.limits import Limits
 
-#: (swap, carry, steer), as in the core's Mode.
-ModeOf: TypeAlias = tuple[bool, bool, bool]
+#: (swap, carry, steer, tools that end their run otherwise), as in the core's Mode.
+ModeOf: TypeAlias = tuple[bool, bool, bool, tuple[str, ...]]
 
-SWAP: ModeOf = (True, False, True)
-COMPLETE: ModeOf = (False, False, False)
-CARRY: ModeOf = (False, True, False)
-SWAP_NO_STEER: ModeOf = (True, False, False)
-COMPLETE_STEER: ModeOf = (False, False, True)
-CARRY_STEER: ModeOf = (False, True, True)
+SWAP: ModeOf = (True, False, True, ())
+COMPLETE: ModeOf = (False, False, False, ())
+CARRY: ModeOf = (False, True, False, ())
+SWAP_NO_STEER: ModeOf = (True, False, False, ())
+COMPLETE_STEER: ModeOf = (False, False, True, ())
+CARRY_STEER: ModeOf = (False, True, True, ())
+COMPLETE_BUT_OTHER: ModeOf = (False, False, False, ("other",))
+CARRY_BUT_OTHER: ModeOf = (False, True, False, ("other",))
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Family:
     #: Rows may be posted between the driver's read and its append.
     races: bool = False
     then: bool = False
+    #: After a's reply b is active, and nobody speaks.
+    silent_then: bool = False
     on_limit: bool = False
     limits: Limits | None = None
     first: str = "a"
@@ -239,9 +243,23 @@ FAMILIES: tuple[Family, ...] = (
         then=True,
     ),
     Family(
+        "then, nobody speaks",
+        (SWAP, COMPLETE),
+        batches=(("other",),),
+        turns=2,
+        posts=2,
+        silent_then=True,
+    ),
+    Family(
+        "finish by transition",
+        (COMPLETE_BUT_OTHER, CARRY_BUT_OTHER),
+        batches=(("other", "ordinary"), ("third",)),
+        turns=2,
+    ),
+    Family(
         "silence",
         (SWAP, CARRY),
-        batches=(("silent", "ordinary"), ("shown",), ("waits", "third")),
+        batches=(("silent", "ordinary"), ("set", "shown"), ("waits", "third")),
         posts=2,
         policies=("queue", "interrupt"),
         timers=1,

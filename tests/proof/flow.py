@@ -122,7 +122,16 @@ class Judge:
         self.brief = core.turn.Brief("", "", (), mode)
 
     def then(self, state: Any) -> Any:
-        """After a's reply, b speaks: once between two user messages."""
+        """After a's reply, b speaks, once between two user messages; or nobody does, and a reply that ends is no loop.
+
+        Raises:
+            Violation: if a bound stops a `then` after which nobody speaks, though no limit is reached.
+        """
+        if self.family.silent_then and state.assistant == "a":
+            move = self._jump(state, "then", "a", "b", speak="no")
+            if move is None and state.counters.handoffs < state.limits.handoffs:
+                raise Violation("G", "a reply after which nobody speaks is taken for a loop")
+            return move
         return self._jump(state, "then", "a", "b", times=1) if self.family.then else None
 
     def silence(self, state: Any) -> Any:
@@ -138,7 +147,8 @@ class Judge:
         if state.assistant != source or source in {dest, "end"}:
             return None
         key = f"{source}.{kind}"
-        named = {"transition": key, "dest": dest, "times": times}
+        ends = self.core.ends_round(kind, speaks=speak == "yes")
+        named = {"transition": key, "dest": dest, "times": times, "renewed": ends}
         counters = self._stimulated(state) if kind == "after" else state.counters
         if kind != "limit" and self.core.blocked(counters, state.limits, state.metadata, **named) is not None:
             return None

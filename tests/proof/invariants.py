@@ -50,6 +50,8 @@ SENTENCES: dict[str, str] = {
     "D5": "A silence is asked about once.",
     "E2": "A body under way is never answered as not run.",
     "G": "Bounds hold: no start, handoff or call beyond its limit, and no loop.",
+    "H4": "A transition ends its run as its tool says, and a run cancelled for it has completed.",
+    "H5": "What its call returned is the reply exactly where the transition says so.",
     "H6": "A handoff adds exactly one note, and what was cut off stays due.",
     "L1": "A run's end unlocks the thread.",
     "L2": "While a run is active only its own outputs and steered messages are written.",
@@ -298,6 +300,22 @@ def d5_once(step: Step) -> str | None:
     return None if found == expected else f"timers passed: expected {expected}, found {found}"
 
 
+def h4_ended(step: Step) -> str | None:
+    """A run that is over ended as what happened to it says: cancelled for its transition, it has completed."""
+    if not step.old.run or step.new.run or step.after.run is not None:
+        return None
+    expected, found = step.new.failed or "completed", str(step.after.ended)
+    return None if found == expected else f"the run ended {found}, expected {expected}"
+
+
+def h5_reply(step: Step) -> str | None:
+    """The run tells the output of the call that won, where that is the reply, and no other."""
+    run = step.after.run
+    if run is None or step.new.batch is not None or run.move is None:
+        return None
+    return None if run.reply == step.new.reply else f"the reply: expected {step.new.reply!r}, found {run.reply!r}"
+
+
 def h6_notes(step: Step) -> str | None:
     """Handoff notes and cut-off text are due as they came."""
     for kind in "HS":
@@ -378,6 +396,8 @@ OF_ALL: tuple[tuple[str, Invariant], ...] = (
     ("I10", i10_next),
     ("I3", i3_one_output),
     ("I5", i5_messages),
+    ("H4", h4_ended),
+    ("H5", h5_reply),
     ("H6", h6_notes),
     ("I4", i4_tickets),
     ("I15", i15_order),

@@ -38,6 +38,7 @@ class Core:
         self.todo: Any = modules["handoff.core.todo"].todo
         self.stored_by: Any = modules["handoff.core.transcript"].stored_by
         self.blocked: Any = modules["handoff.core.bounds"].blocked
+        self.ends_round: Any = modules["handoff.core.bounds"].ends_round
         self.renewed: Any = modules["handoff.core.batch"].renewed
         self.winner: Any = modules["handoff.core.batch"].winner
         self.working_metadata: Any = modules["handoff.core.batch"].working_metadata

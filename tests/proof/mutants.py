@@ -295,6 +295,28 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        "a reply after which nobody speaks is a loop", ("G",), "then, nobody speaks",
+        ((BOUNDS, 'return kind == "then" and not speaks', "return False"),),
+    ),
+    Mutant(
+        "a transition that ends its run otherwise ends it as all others", ("H4",), "finish by transition",
+        ((STATE, "return self.carry != (trigger in self.otherwise)", "return self.carry"),),
+    ),
+    Mutant(
+        "a run cancelled for its transition ends cancelled", ("H4",), "finish by transition",
+        ((RECEIVE, "        status = Status.COMPLETED  # cancelled", "        pass  # cancelled"),),
+    ),
+    Mutant(
+        "at the end of the flow nothing is the reply", ("H5",), "the end",
+        ((STATE, 'return self.speak == "output" or (self.dest == END and self.speak == "yes")',
+            'return self.speak == "output"'),),
+    ),
+    Mutant(
+        "the output of another call is the reply", ("H5",), "silence",
+        ((BATCH, "if entry.move is not None and entry.move.replies), None)",
+            "if any(one.move is not None and one.move.replies for one in batch.entries)), None)"),),
+    ),
+    Mutant(
         "then after a stopped run", ("I13",), "then",
         ((RECEIVE, "replied = status is Status.COMPLETED and run.stop is None", "replied = True"),),
     ),

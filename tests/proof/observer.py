@@ -50,7 +50,11 @@ class Seen(NamedTuple):
     run: int = 0
     runs: int = 0
     swap: bool = True
+    #: Whether its transition cancels it: once one is won, as its tool says; always once it asks for more after that.
     carry: bool = False
+    otherwise: tuple[str, ...] = ()
+    #: The call of the run whose output is the reply, as the model wrote the output.
+    reply: str | None = None
     steer: bool = False
     #: The open batch: (tool, phase) by position; what the lane left of `x`; the transition won: (dest, speak, ...).
     batch: tuple[tuple[str, str], ...] | None = None
@@ -280,7 +284,8 @@ def _started(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
     del after, limits
     handoffs, calls, runs, all_handoffs, all_calls, all_runs = seen.tally
     return seen._replace(
-        run=event.run, runs=event.run, swap=event.mode.swap, carry=event.mode.carry, steer=event.mode.steer,
+        run=event.run, runs=event.run, swap=event.mode.swap, carry=event.mode.carry,
+        otherwise=event.mode.otherwise, reply=None, steer=event.mode.steer,
         wants=False, moved=False, batches=0, granted=False, failed="",
         tally=(handoffs, calls, runs + 1, all_handoffs, all_calls, all_runs + 1),
     )  # fmt: skip
@@ -307,7 +312,8 @@ def _accepted(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
 
 def _absent(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
     del after, limits
-    return unlock(seen, "cancelled") if seen.stop and event.request == 1 else seen
+    stopped = "expired" if seen.stop == "expired" else "cancelled"
+    return unlock(seen, stopped) if seen.stop and event.request == 1 else seen
 
 
 def calls_left(seen: Seen, limits: Any) -> int:
@@ -327,7 +333,7 @@ def _calls(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
         due=seen.due[event.stored :], batch=tuple(batch), batches=seen.batches + 1, lane_x=seen.x, ran=(), won=None
     )
     if over:
-        return settle(seen, after)
+        return settle(seen._replace(carry=True), after)  # it goes on after its transition: nothing but a cancel ends it
     taken = min(left, len(batch))
     handoffs, calls, runs, all_handoffs, all_calls, all_runs = seen.tally
     seen = seen._replace(tally=(handoffs, calls + taken, runs, all_handoffs, all_calls + taken, all_runs))
@@ -351,7 +357,12 @@ def _run_ended(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
         seen = seen._replace(due=_behind_outputs(seen.due, outputs))
     elif event.text and event.status not in {"completed", "incomplete"}:
         seen = seen._replace(due=(*seen.due, ("S", seen.run)))
-    return unlock(seen, str(event.status))
+    status = str(event.status)
+    if status == "cancelled" and seen.stop == "expired":
+        status = "expired"
+    elif status == "cancelled" and seen.stop is None and seen.pending is not None:
+        status = "completed"  # cancelled to carry a transition over: no failure
+    return unlock(seen, status)
 
 
 def _call_started(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
@@ -379,7 +390,9 @@ def _call_done(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
             (name, "n") if phase == "r" and dests(name, seen.assistant) not in {(), won[:1]} else (name, phase)
             for name, phase in seen.batch or ()
         )
-        seen = seen._replace(won=won, batch=batch)
+        replies = event.move.speak == "output" or (event.move.dest == "end" and event.move.speak == "yes")
+        carry = seen.carry != (tool in seen.otherwise)
+        seen = seen._replace(won=won, batch=batch, carry=carry, reply=event.output if replies else None)
     return _settled(seen, after)
 
 

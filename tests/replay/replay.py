@@ -26,7 +26,7 @@ from tests.support.models import Step
 _LINE = re.compile(r'^\((\w+) called (".*?") with (\{.*\}), which returned: (".*")\)$')
 
 #: The output of a call whose run was cancelled.
-_CARRIED = re.compile(r'^While the earlier run was ended \(cancelled\), (\w+) returned: (".*")$')
+_CARRIED = re.compile(r'^(\w+), called before the handover, returned: (".*")$')
 
 
 @dataclass

@@ -110,9 +110,10 @@ def messages_of(
                 if fresh:
                     found += _spoken(item.assistant, item.text)
             case Output():
-                # A run that completed has had its outputs: this one was cancelled to carry them over.
-                status = Status.CANCELLED if before in {None, Status.COMPLETED} else before
-                text = tell("missed_run", status=status, tool=item.tool, output=quoted(item.text))
+                told = {"tool": item.tool, "output": quoted(item.text)}
+                # A run that completed has had its outputs: this one was cancelled on purpose, to carry them over.
+                carried = before in {None, Status.COMPLETED}
+                text = tell("carried", **told) if carried else tell("missed_run", status=before, **told)
                 found.append(_message("user", text, key))
             case UserMessage() if item.parts:
                 content, attached = assistants_content(item, readers)
