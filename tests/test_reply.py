@@ -19,6 +19,7 @@ from handoff import (
     DefinitionError,
     Flow,
     MessageAdded,
+    Reply,
     ReplyUnfit,
     RunFailed,
     SqlStore,
@@ -394,8 +395,20 @@ def test_a_talk_says_values_and_holds_them_against_the_model() -> None:
 
 def test_a_reply_compares_by_all_it_says() -> None:
     """Two replies with one text and different values differ."""
-    from handoff import Reply
-
     reply = Reply("x", "a", value=Weather(city="Rome", degrees=1))
 
     assert reply != dataclasses.replace(reply, value=Weather(city="Rome", degrees=2))
+
+
+@pytest.mark.parametrize(
+    ("messages", "speaker"),
+    [
+        pytest.param((("writer", "a draft"), ("critic", "fine")), "critic", id="the last to speak"),
+        pytest.param((), None, id="nobody spoke"),
+    ],
+)
+def test_a_reply_names_who_said_its_text(messages: tuple[tuple[str, str], ...], speaker: str | None) -> None:
+    """Who spoke last is not who is active where a transition followed the reply."""
+    reply = Reply(messages[-1][1] if messages else "", "front", messages)
+
+    assert (speaker, "front") == (reply.speaker, reply.assistant)

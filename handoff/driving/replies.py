@@ -29,7 +29,7 @@ class Reply:
 
     #: The last thing an assistant said; empty if nobody spoke.
     text: str
-    #: The assistant that is active now.
+    #: The assistant that is active now, who answers next; who said the text is `speaker`.
     assistant: str
     #: All that was said since the message, as (assistant, text).
     messages: tuple[tuple[str, str], ...] = ()
@@ -43,6 +43,11 @@ class Reply:
     citations: tuple[Citation, ...] = ()
     #: What the server's own tools did since the message, in order.
     hosted: tuple[HostedCall, ...] = ()
+
+    @property
+    def speaker(self) -> str | None:
+        """The assistant that said the text, be it active no more; None if nobody spoke."""
+        return self.messages[-1][0] if self.messages else None
 
     def __str__(self) -> str:
         return self.text
