@@ -28,10 +28,10 @@ BACKENDS: Mapping[str, tuple[str, str]] = {
 }
 
 #: Options of a backend, handed to it where they are set: those of every server, and those of one protocol alone.
-COMMON = ("stream", "input_tokens", "timeout")
+COMMON = ("stream", "input_tokens", "timeout", "layout")
 OWN: Mapping[str, tuple[str, ...]] = {
     "chat": ("profile",),
-    "responses": ("history", "background"),
+    "responses": ("history", "background", "profile"),
     "assistants": ("finish",),
 }
 
@@ -64,6 +64,8 @@ class Connection(BaseSettings):
     history: Literal["chain", "own", "conversation"] | None = None
     #: Whether Responses are made in the background.
     background: bool | None = None
+    #: How requests on Chat and Responses are laid out.
+    layout: Literal["usual", "cached"] | None = None
     #: How a handoff ends a run on Assistants.
     finish: Literal["complete", "carry"] | None = None
     #: Whether text is told as it is written.

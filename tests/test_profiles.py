@@ -180,7 +180,7 @@ def test_the_documentation_shows_the_table() -> None:
     rows = {
         cells[0].strip("`"): cells[1:]
         for line in (DOCS / "backends.md").read_text().splitlines()
-        if line.startswith("| `") and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 8
+        if line.startswith("| `") and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 9
     }
     shown = {
         name: [
@@ -188,6 +188,7 @@ def test_the_documentation_shows_the_table() -> None:
             ", ".join(one.kinds),
             one.history,
             one.choice,
+            "yes" if one.allowed_tools else "no",
             one.instructions,
             f"`{one.length}`",
             one.note,

@@ -25,6 +25,10 @@ View: TypeAlias = NamedView | int
 """What an assistant sees of its thread (T1): all of it; all but what the others said and did; what has come since it
 was active before; or the last n turns, each from a user's message to the next."""
 
+Layout: TypeAlias = Literal["usual", "cached"]
+"""Where a request has what: instructions and an assistant's own tools ahead of the thread, or a beginning that all
+assistants of a flow share, for the provider's prompt cache."""
+
 Capability: TypeAlias = Literal[
     "image_url",
     "image_data",
@@ -69,6 +73,18 @@ class ReplyFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """What stands the same in front of every assistant of a flow, where the layout is `cached`."""
+
+    #: The tools of all assistants, one of each name, in the order of their declaration.
+    tools: tuple[OfferedTool, ...] = ()
+    #: The tools of all assistants that the server runs itself.
+    hosted: tuple[Hosted, ...] = ()
+    #: What the instructions of all of them begin with, whatever the metadata.
+    instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What the model is given."""
 
@@ -90,6 +106,8 @@ class Prompt:
     reply: ReplyFormat | None = None
     #: The tools that the server runs itself.
     hosted: tuple[Hosted, ...] = ()
+    #: What it has together with the other assistants of its flow.
+    shared: Shared = field(default_factory=Shared, repr=False)
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -252,6 +270,11 @@ class Backend(Protocol):
 def carried(backend: object) -> frozenset[Capability]:
     """Return what a backend carries beside text and function tools; nothing, for one that does not say."""
     return getattr(backend, "carries", frozenset())
+
+
+def layout_of(backend: object) -> Layout:
+    """Return how a backend lays its requests out; the usual way, for one that does not say."""
+    return getattr(backend, "layout", "usual")
 
 
 def name_of_backend(backend: object) -> str:

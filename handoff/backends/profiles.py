@@ -38,6 +38,8 @@ class Profile:
     names: bool = True
     #: How a forced call is asked for: by the tool's name, by `required`, or not at all.
     choice: Literal["named", "required", "none"] = "named"
+    #: Whether a list of tools can be restricted by `tool_choice: allowed_tools`.
+    allowed_tools: bool = False
     #: The role of instructions.
     instructions: Literal["system", "developer"] = "system"
     #: The field that bounds an answer's length.
@@ -62,20 +64,24 @@ PROFILES: Mapping[str, Profile] = {
             "openai",
             kinds=("responses", "chat"),
             history="chain",
+            allowed_tools=True,
             instructions="developer",
             owners=("openai", "system", "openai-internal"),
             hosts=("api.openai.com",),
             note="Assistants ended on 2026-08-26",
-            source="OpenAI's OpenAPI document: ChatCompletionRequestDeveloperMessage, CreateResponse",
+            source="OpenAI's OpenAPI document: ChatCompletionRequestDeveloperMessage, CreateResponse, "
+            "ChatCompletionAllowedToolsChoice, ToolChoiceAllowed",
         ),
         Profile(
             "azure",
             kinds=("responses", "chat"),
             history="chain",
+            allowed_tools=True,
             instructions="developer",
             hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
             note="base URL https://RESOURCE.openai.azure.com/openai/v1/; the model is the name of a deployment",
-            source="learn.microsoft.com/azure/foundry/openai/api-version-lifecycle, 'v1 API'",
+            source="learn.microsoft.com/azure/foundry/openai/api-version-lifecycle, 'v1 API'; ToolChoiceAllowed of its "
+            "client libraries",
         ),
         Profile(
             "llama.cpp",

@@ -141,7 +141,7 @@ class ServerBackend(Generic[Q, A]):
             return
         client = self._client.get()
         repeats = Repeats(self._clock, request.deadline)
-        self._private |= set(secrets_of(request.prompt.hosted))
+        self._private |= set(secrets_of((*request.prompt.hosted, *request.prompt.shared.hosted)))
         earlier: A | None = None
         told, due = False, len(request.prompt.due)
         while True:

@@ -84,12 +84,13 @@ class Encoder:
         return len(self.encode(piece, assistant)) + weight(piece)
 
 
-def parted(piece: Piece, assistant: str) -> tuple[str, list[tuple[Asked, Output]]]:
+def parted(piece: Piece, assistant: str, *, retold: bool = True) -> tuple[str, list[tuple[Asked, Output]]]:
     """Return what an assistant said as text, and its calls that go out as calls, each with its output.
 
     Args:
         piece: one that begins with what an assistant said.
         assistant: name of the assistant that is to read it; calls of others, and unanswered ones, are lines of text.
+        retold: whether calls of others are; else they go out as the calls they were.
     """
     spoken = piece[0]
     assert isinstance(spoken, Spoken)
@@ -98,7 +99,7 @@ def parted(piece: Piece, assistant: str) -> tuple[str, list[tuple[Asked, Output]
     lines: list[str] = []
     for call in spoken.calls:
         output = outputs.get(call.id)
-        if output is not None and spoken.assistant == assistant:
+        if output is not None and (spoken.assistant == assistant or not retold):
             answered.append((call, output))
         else:
             lines.append(_line(spoken.assistant, call, output))

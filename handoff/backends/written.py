@@ -38,10 +38,12 @@ class Written:
 
     Args:
         encoder: encodes pieces.
+        alike: whether a transcript reads the same to every assistant.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, *, alike: bool = False) -> None:
         self._encoder = encoder
+        self._alike = alike
         self._parts: OrderedDict[tuple[str, str], _Part] = OrderedDict()
         self._size = 0
 
@@ -52,7 +54,7 @@ class Written:
             thread: the thread's id.
             prompt: what its assistant is given.
         """
-        key, transcript = (thread, prompt.assistant), prompt.transcript
+        key, transcript = (thread, "" if self._alike else prompt.assistant), prompt.transcript
         part = self._parts.pop(key, _NOTHING)
         self._size -= len(part.text)
         if part.items > len(transcript) or (part.items and transcript[part.items - 1] is not part.last):

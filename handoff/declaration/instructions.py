@@ -106,6 +106,12 @@ class Instructions:
         #: The rendered text of a template that names no field, once it was rendered.
         self._fixed: str | None = None
 
+    @property
+    def constant(self) -> str:
+        """The text, if it is the same whatever the metadata; else empty."""
+        fixed = all(isinstance(one, nodes.TemplateData) for one in self.tree.find_all(nodes.Expr))
+        return self._template.render() if fixed and not self.fields else ""
+
     def render(self, metadata: Metadata) -> str:
         """The text for this metadata.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from handoff.backends.base import Backend, Capability, carried, name_of_backend
+from handoff.backends.base import Backend, Capability, carried, layout_of, name_of_backend
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
+from handoff.driving.sharing import require_shareable
 from handoff.errors import ConfigurationError
 
 
 def require_carried(flow: Flow[Any, Any], backend: Backend) -> None:
-    """Refuse a backend that does not carry what an assistant of the flow declares.
+    """Refuse a backend that does not carry what an assistant declares, or has to lay out what does not fit.
 
     Args:
         flow: the declaration, frozen.
@@ -20,6 +21,8 @@ def require_carried(flow: Flow[Any, Any], backend: Backend) -> None:
     Raises:
         ConfigurationError: it names the assistant, the option, the backend, and what to do.
     """
+    if layout_of(backend) == "cached":
+        require_shareable(flow)
     carries = carried(backend)
     for assistant in flow.assistants.values():
         for needed, declared in _needed(assistant):

@@ -18,6 +18,7 @@ from handoff.core.transcript import stored_by
 from handoff.declaration.flow import Flow
 from handoff.declaration.reply_models import format_of
 from handoff.driving.ledger import ledger_rows, summary_of, ticket_rows
+from handoff.driving.sharing import shared_by
 from handoff.driving.turn import Advance
 from handoff.store.base import Commit
 
@@ -118,6 +119,7 @@ class Journaled:
             assistant.options.view,
             None if assistant.options.reply is None else format_of(assistant.options.reply),
             assistant.options.hosted,
+            shared_by(self._flow),
         )
 
     def begun(self) -> list[tuple[int, int, str]]:

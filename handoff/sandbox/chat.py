@@ -9,7 +9,7 @@ from handoff.core.answers import Citation
 from handoff.core.items import Asked, Item, Output, Spoken
 from handoff.sandbox.calls import Call, Stream, page
 from handoff.sandbox.hosting import annotation_of
-from handoff.sandbox.prompting import assistant_named, offered, pieces, reply_of, said, text_of, tokens
+from handoff.sandbox.prompting import assistant_named, instructs, offered, pieces, reply_of, said, text_of, tokens
 from handoff.sandbox.rules import Refused, refused
 from handoff.sandbox.speaking import Cut, ModelFailed, Question, Refusal, speak
 from handoff.sandbox.world import Event, Wire, World
@@ -119,20 +119,26 @@ def _question(call: Call) -> Question:
     leading = 0
     while leading < len(body["messages"]) and body["messages"][leading]["role"] in _INSTRUCTING:
         leading += 1
+    ending = len(body["messages"])
+    while ending > leading and instructs(body["messages"][ending - 1]):
+        ending -= 1
     instructions = "\n".join(text_of(message.get("content")) for message in body["messages"][:leading])
-    assistant = assistant_named(body.get("metadata"), instructions, body["model"])
+    last = "\n".join(text_of(message.get("content")) for message in body["messages"][ending:])
+    assistant = assistant_named(body.get("metadata"), f"{instructions}\n{last}", body["model"])
     tools, forced = offered(body.get("tools") or (), body.get("tool_choice"))
     return Question(
         call.operation,
         assistant,
         body["model"],
         instructions,
-        tuple(_items(body["messages"][leading:], assistant)),
+        tuple(_items(body["messages"][leading:ending], assistant)),
         tools,
         forced,
         body.get("parallel_tool_calls", True) is not False,
         body.get("max_completion_tokens") or body.get("max_tokens"),
         reply=reply_of(body.get("response_format")),
+        last=last,
+        listed=tuple(body.get("tools") or ()),
     )
 
 
@@ -169,6 +175,7 @@ async def _chunks(call: Call, question: Question, completion: Wire) -> AsyncGene
         return Event({**completion, "object": "chat.completion.chunk", "choices": choices})
 
     text, refusal_text, asked, sources, cut = "", "", list[Asked](), list[Wire](), ""
+    cached = world.cache.read(question.model, question.read, world.clock.now())
     yield chunk({"role": "assistant", "content": "", "refusal": None})
     try:
         await _interfere(world, call.operation)
@@ -211,6 +218,7 @@ async def _chunks(call: Call, question: Question, completion: Wire) -> AsyncGene
         "prompt_tokens": question.size,
         "completion_tokens": said_tokens,
         "total_tokens": question.size + said_tokens,
+        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
     }
     if body.get("store"):
         completion["metadata"] = body.get("metadata") or {}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from handoff.backends.base import OfferedTool, ReplyFormat
 from handoff.core.items import Item, Note, NoteKind, UserMessage
 from handoff.core.parts import File, Image, Part, Text
 from handoff.errors import ContentRefused
+from handoff.sandbox.rules import refused
 
 #: Metadata key by which a request may say which assistant it is for.
 ASSISTANT_KEY = "assistant"
@@ -36,7 +37,11 @@ def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[Offe
     Args:
         tools: as they came, flat or nested; other kinds are left out.
         choice: the `tool_choice`, in any of its forms.
+
+    Raises:
+        Refused: what it allows is not among the tools.
     """
+    tools = tuple(tools)
     functions = [tool for tool in tools if tool.get("type") == "function"]
     known = tuple(_tool(tool.get("function", tool)) for tool in functions)
     if isinstance(choice, str):
@@ -46,11 +51,27 @@ def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[Offe
             return known, _name(choice)
         case {"type": "allowed_tools"}:
             allowed = choice.get("allowed_tools", choice)
-            names = {_name(tool) for tool in allowed["tools"]}
+            _require_listed(allowed["tools"], tools)
+            names = {_name(tool) for tool in allowed["tools"] if tool.get("type") == "function"}
             mode = "required" if allowed["mode"] == "required" else None
             return tuple(tool for tool in known if tool.name in names), mode
         case _:
             return known, None
+
+
+def _require_listed(allowed: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> None:
+    """A choice names tools of the list: functions by their names, MCP servers by label, others by type."""
+    if not allowed:
+        raise refused("no_tool_allowed")
+    listed = set(map(_identity, tools))
+    for tool in allowed:
+        if _identity(tool) not in listed:
+            raise refused("tool_not_listed", name=_identity(tool)[1] or tool.get("type"))
+
+
+def _identity(tool: Mapping[str, Any]) -> tuple[str, str]:
+    kind = str(tool.get("type"))
+    return kind, _name(tool) if kind == "function" else str(tool.get("server_label") or "") if kind == "mcp" else ""
 
 
 def reply_of(format_: Any) -> ReplyFormat | None:
@@ -100,6 +121,16 @@ def said(id: str, role: str, content: Any) -> Item:  # noqa: A002 - as the wire 
         return UserMessage(id, text)
     parts = tuple(map(_shown, content))
     return UserMessage(id, "\n".join(part.text for part in parts if isinstance(part, Text)), parts)
+
+
+def instructs(message: Mapping[str, Any]) -> bool:
+    """Return whether a message instructs, as those at the beginning and at the end of a history do.
+
+    Args:
+        message: as it came; one that reads like a note is none.
+    """
+    text = text_of(message.get("content"))
+    return message.get("role") in ("system", "developer") and not any(note.match(text) for note in _NOTES.values())
 
 
 def is_missed(item: Item) -> bool:

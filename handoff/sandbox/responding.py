@@ -96,6 +96,7 @@ async def respond(world: World, response: Stored, question: Question) -> AsyncGe
     """
     wire = response.wire
     writing = _Writing(response, world)
+    cached = world.cache.read(question.model, question.read, world.clock.now())
     try:
         if wire["background"]:
             wire["status"] = "queued"
@@ -120,12 +121,14 @@ async def respond(world: World, response: Stored, question: Question) -> AsyncGe
         except ModelFailed as error:
             outcome = "failed"
             wire["error"] = {"code": "server_error", "message": str(error)}
-        yield _finished(world, response, question, outcome, writing)
+        yield _finished(world, response, question, outcome, writing, cached)
     finally:
         release(world, response)
 
 
-def _finished(world: World, response: Stored, question: Question, outcome: str, writing: _Writing) -> Event:
+def _finished(
+    world: World, response: Stored, question: Question, outcome: str, writing: _Writing, cached: int
+) -> Event:
     """Store a response that is over, and its items with its conversation."""
     wire = response.wire
     wire["status"] = outcome
@@ -133,7 +136,7 @@ def _finished(world: World, response: Stored, question: Question, outcome: str, 
         wire["completed_at"] = world.now()
     wire["usage"] = {
         "input_tokens": question.size,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
         "output_tokens": writing.tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": question.size + writing.tokens,

@@ -13,7 +13,7 @@ from typing import Any
 
 from handoff.sandbox import conversations, hosting, items
 from handoff.sandbox.calls import TRUE, Call, Stream, page, whole
-from handoff.sandbox.prompting import assistant_named, offered, reply_of
+from handoff.sandbox.prompting import assistant_named, instructs, offered, reply_of, text_of
 from handoff.sandbox.responding import Stored, release, respond
 from handoff.sandbox.rules import RESPONSE_SECONDS, refused
 from handoff.sandbox.speaking import Question
@@ -190,7 +190,8 @@ def _question(call: Call, history: list[Wire], new: Sequence[Wire] = ()) -> Ques
     body = call.body
     instructions = body.get("instructions") or ""
     model = body.get("model") or ""
-    assistant = assistant_named(body.get("metadata"), instructions, model)
+    history, last = _parted(history)
+    assistant = assistant_named(body.get("metadata"), f"{instructions}\n{last}", model)
     given, choice = body.get("tools") or (), body.get("tool_choice")
     tools, forced = offered(given, choice)
     text: Wire = body.get("text") or {}
@@ -210,7 +211,17 @@ def _question(call: Call, history: list[Wire], new: Sequence[Wire] = ()) -> Ques
         () if choice == "none" else hosting.declared(given),
         reply_of(text.get("format")),
         done,
+        last,
+        tuple(given),
     )
+
+
+def _parted(history: list[Wire]) -> tuple[list[Wire], str]:
+    """The items of a history, and the instructions that stand behind them."""
+    end = len(history)
+    while end and history[end - 1]["type"] == "message" and instructs(history[end - 1]):
+        end -= 1
+    return history[:end], "\n".join(text_of(item["content"]) for item in history[end:])
 
 
 def _wire(world: World, body: Wire) -> Wire:

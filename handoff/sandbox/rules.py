@@ -190,6 +190,14 @@ REFUSALS: Final[dict[str, Refusal]] = {
         param="conversation",
         rule="R3",
     ),
+    "tool_not_listed": Refusal("Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice", rule="R13"),
+    "no_tool_allowed": Refusal(
+        "Invalid 'tool_choice.tools': empty array. Expected an array with minimum length 1, but got an empty array "
+        "instead.",
+        code="empty_array",
+        param="tool_choice.tools",
+        rule="R13",
+    ),
     "output_missing": Refusal("No tool output found for function call {call}.", param="input", rule="R4"),
     "call_missing": Refusal(
         "No tool call found for function call output with call_id {call}.", param="input", rule="R5"

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from handoff.backends.base import OfferedTool, Prompt, ReplyFormat
@@ -17,8 +18,8 @@ from handoff.core.items import Asked, Item, Spoken
 from handoff.declaration.hosted import Hosted
 from handoff.models import Answer
 from handoff.sandbox.model import FORCED, arguments_for
-from handoff.sandbox.prompting import pieces, tokens
-from handoff.sandbox.world import World
+from handoff.sandbox.prompting import pieces
+from handoff.sandbox.world import Wire, World
 
 logger = logging.getLogger("handoff")
 
@@ -48,7 +49,7 @@ Piece: TypeAlias = str | Asked | HostedCall | Citation | Cut
 its end before its time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """What the model is asked, on any of the APIs."""
 
@@ -76,11 +77,22 @@ class Question:
     reply: ReplyFormat | None = None
     #: What is done first, since the client has approved it.
     approved: tuple[HostedCall, ...] = ()
+    #: Instructions that stand behind all it sees.
+    last: str = ""
+    #: The tools the request lists, whether or not it may use them, as they came.
+    listed: tuple[Wire, ...] = ()
+
+    @cached_property
+    def read(self) -> tuple[str, ...]:
+        """The tokens it reads, in the order of a provider: what an answer is to fit, tools, instructions, the rest."""
+        schema = "" if self.reply is None else json.dumps(self.reply.schema)
+        texts = [schema, *map(json.dumps, self.listed), self.instructions, *map(_text, self.items), self.last]
+        return tuple(word for text in texts for word in pieces(text))
 
     @property
     def size(self) -> int:
-        """How many tokens it is shown."""
-        return tokens(self.instructions) + sum(tokens(_text(item)) for item in self.items)
+        """How many tokens it reads."""
+        return len(self.read)
 
 
 async def speak(world: World, question: Question) -> AsyncGenerator[Piece, None]:
@@ -117,7 +129,7 @@ async def _answer(world: World, question: Question) -> AsyncGenerator[Piece, Non
         options[FORCED] = question.forced
     prompt = Prompt(
         question.assistant,
-        question.instructions,
+        "\n\n".join(filter(None, (question.instructions, question.last))),
         question.tools,
         question.items,
         (),

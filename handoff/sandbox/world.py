@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from handoff.clock import Clock
 from handoff.models import Model
+from handoff.sandbox.caching import PromptCache
 from handoff.sandbox.faults import Faults
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class World:
     completions: dict[str, Wire] = field(default_factory=dict[str, Wire])
     #: Who said an item of a response, by the item's id: the wire does not tell.
     speakers: dict[str, str] = field(default_factory=dict[str, str])
+    #: What the models have read lately.
+    cache: PromptCache = field(default_factory=PromptCache)
     #: What runs in the background; held so that it is not collected.
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 

@@ -90,6 +90,14 @@ FORMS: tuple[Form, ...] = (
         asks="chat.completions.create",
         carries=EVERYTHING - RUN_BY_SERVERS - {"image_id", "file_url"},
     ),
+    Form(
+        "chat-cached",
+        Chat,
+        {"profile": "openai", "layout": "cached"},
+        retells=False,
+        asks="chat.completions.create",
+        carries=EVERYTHING - RUN_BY_SERVERS - {"image_id", "file_url"},
+    ),
     Form("chained", Responses, retells=False, asks="responses.create", mirrors=True),
     Form(
         "background", Responses, {"background": True}, retells=False, asks="responses.create", lasts=True, mirrors=True
@@ -103,6 +111,14 @@ FORMS: tuple[Form, ...] = (
         mirrors=True,
     ),
     Form("own", Responses, {"history": "own"}, asks="responses.create", names=False),
+    Form(
+        "own-cached",
+        Responses,
+        {"history": "own", "profile": "openai", "layout": "cached"},
+        asks="responses.create",
+        retells=False,
+        names=False,
+    ),
     Form(
         "complete",
         Assistants,

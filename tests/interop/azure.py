@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from typing import Any
 
 from handoff.backends.responses import Responses
 from tests.interop.processes import INSTALL_SERVERS, SERVERS
@@ -21,7 +22,8 @@ async def answer(request, context, cancellation_signal):
     yield stream.emit_created()
     yield stream.emit_in_progress()
     text = await context.get_input_text()
-    if "You make" in (request.get("instructions") or ""):
+    told = json.dumps([request.get("instructions"), request.get("input")])
+    if "You make" in told:
         said = "You are welcome." if "Thanks" in text else "It is ready."
         for event in stream.output_item_message(said):
             yield event
@@ -33,9 +35,16 @@ async def answer(request, context, cancellation_signal):
 app.run(host="127.0.0.1", port=int(sys.argv[1]))
 """
 
+WAYS: dict[str, dict[str, Any]] = {
+    "chain": {},
+    "own": {"history": "own"},
+    "own, cached layout": {"history": "own", "layout": "cached", "profile": "openai"},
+    "background": {"background": True},
+}
+
 
 def main() -> int:
-    """Play the flow, chained and with our history, streamed and whole. Its telemetry is off."""
+    """Play the flow, chained, with our history and in the background, streamed and whole. Its telemetry is off."""
     if not SERVERS.is_file():
         print(f"no azure-ai-agentserver-responses: {INSTALL_SERVERS}")
         return 2
@@ -45,9 +54,9 @@ def main() -> int:
         port = free_port()
         with serving([str(SERVERS), "-c", SERVER, str(port)], port):
             for stream in (True, False):
-                for history in ("chain", "own"):
-                    backend = Responses("any", history=history, base_url=f"http://127.0.0.1:{port}", stream=stream)
-                    title = f"responses, {history}, {'streamed' if stream else 'whole'}"
+                for name, options in WAYS.items():
+                    backend = Responses("any", base_url=f"http://127.0.0.1:{port}", stream=stream, **options)
+                    title = f"responses, {name}, {'streamed' if stream else 'whole'}"
                     worked.append(hand_over(title, backend))
     print(f"{sum(worked)} of {len(worked)} worked")
     return 0 if all(worked) else 1

@@ -98,6 +98,46 @@ def test_r13_allowed_tools_restrict_a_fixed_list_nested(client: openai.OpenAI) -
     assert "There is no tool drop here." == completion.choices[0].message.content
 
 
+@pytest.mark.parametrize(
+    ("tools", "text"),
+    [
+        pytest.param([named("lost", TOOL)], "Tool choice 'lost' not found in 'tools' parameter.", id="not listed"),
+        pytest.param([], "Invalid 'tool_choice.tools': empty array.", id="none"),
+    ],
+)
+def test_r13_what_is_allowed_has_to_be_listed(client: openai.OpenAI, tools: list[Any], text: str) -> None:
+    """A choice names tools of the list, and at least one."""
+    allowed = [{"type": "function", "function": {"name": one["function"]["name"]}} for one in tools]
+    with pytest.raises(openai.BadRequestError, match=text) as refusal:
+        client.chat.completions.create(
+            model="any",
+            messages=[user("hello")],
+            tools=[TOOL],
+            tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}},
+        )
+
+    assert str(refusal.value.param).startswith("tool_choice")
+
+
+def test_what_was_read_before_is_told_as_cached(client: openai.OpenAI) -> None:
+    """From 1,024 tokens on, in steps of 128, as far as a request begins like an earlier one."""
+    long = " ".join(str(number) for number in range(1200))
+    asked = [[user(long)], [user(long), user("more")], [user("other"), user(long)], [user("short")]]
+    usages = [client.chat.completions.create(model="any", messages=one).usage for one in asked]
+    details = [usage.prompt_tokens_details for usage in usages if usage is not None]
+
+    assert [0, 1152, 0, 0] == [one.cached_tokens for one in details if one is not None]
+
+
+def test_instructions_may_stand_at_the_end(client: openai.OpenAI) -> None:
+    """They are no part of what was said: the last message of the user is what is answered."""
+    completion = client.chat.completions.create(
+        model="any", messages=[user("good morning"), {"role": "developer", "content": "You edit."}]
+    )
+
+    assert "You said: good morning" == completion.choices[0].message.content
+
+
 def test_outputs_are_read_out(client: openai.OpenAI) -> None:
     """After its outputs the model says what came of its calls."""
     completion = client.chat.completions.create(

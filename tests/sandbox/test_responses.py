@@ -430,6 +430,23 @@ def test_r13_allowed_tools_restrict_a_fixed_list_flat(client: openai.OpenAI) -> 
     assert ["drop"] == [item.name for item in response.output if item.type == "function_call"]
 
 
+def test_what_was_read_before_is_told_as_cached(client: openai.OpenAI) -> None:
+    """Responses count as Chat does, their tools and instructions included; another model has read nothing."""
+    long = " ".join(str(number) for number in range(1200))
+    asked: list[Any] = [{"model": "any"}, {"model": "any"}, {"model": "any", "tools": [FLAT]}, {"model": "other"}]
+    usages = [client.responses.create(input=long, **one).usage for one in asked]
+
+    assert [0, 1152, 0, 0] == [one.input_tokens_details.cached_tokens for one in usages if one is not None]
+
+
+def test_instructions_may_be_the_last_item(client: openai.OpenAI) -> None:
+    """They are no part of what was said: the last message of the user is what is answered."""
+    given: Any = [{"role": "user", "content": "good morning"}, {"role": "developer", "content": "You edit."}]
+    response = client.responses.create(model="any", input=given)
+
+    assert "You said: good morning" == response.output_text
+
+
 def test_an_answer_is_cut_off_at_its_length(client: openai.OpenAI) -> None:
     """max_output_tokens ends the response as incomplete, its text as far as it came."""
     response = client.responses.create(

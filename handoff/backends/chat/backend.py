@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from handoff.backends.base import Capability, Request
+from handoff.backends.base import Capability, Layout, Request
 from handoff.backends.chat.answer import ChatAnswer
 from handoff.backends.chat.question import ChatQuestion, Spelling
+from handoff.backends.layout import require_known
 from handoff.backends.profiles import Profile, profile_named
 from handoff.backends.server import ServerBackend
 from handoff.clock import Clock
@@ -25,6 +26,7 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
     Attributes:
         mode: outputs, steered messages and the next assistant go in one request.
         model: name of the model for assistants that declare none.
+        layout: where a request has what.
     """
 
     path: ClassVar[str] = "/chat/completions"
@@ -36,6 +38,7 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
         model: str,
         *,
         profile: str | None = None,
+        layout: Layout = "usual",
         base_url: str | None = None,
         api_key: str | None = None,
         client: AsyncOpenAI | None = None,
@@ -50,6 +53,8 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
             model: name of the model for assistants that declare none.
             profile: what the server is known to take, a key of `handoff.backends.profiles.PROFILES`; by default what
                 most servers take. What a server refuses is left out in any case.
+            layout: `cached` for the provider's prompt cache: every request begins with the tools of the whole flow and
+                the thread, and ends with the instructions. For servers that take `tool_choice: allowed_tools`.
             base_url: where the server is; by default where the profile says, else what the SDK takes.
             api_key: the key; by default `OPENAI_API_KEY`. A server at a `base_url` may need none.
             client: a client of the SDK to use instead; it is left open.
@@ -62,6 +67,7 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
             ConfigurationError: there is no key, or an argument cannot work.
         """
         known = profile_named(profile)
+        require_known(layout, known, base_url, client)
         super().__init__(
             model,
             base_url=base_url if base_url is not None or client is not None else known.base_url,
@@ -72,7 +78,8 @@ class Chat(ServerBackend[ChatQuestion, ChatAnswer]):
             timeout=timeout,
             clock=clock,
         )
-        self._spelling = Spelling(known)
+        self.layout: Layout = layout
+        self._spelling = Spelling(known, layout)
 
     @property
     def profile(self) -> Profile:

@@ -14,13 +14,14 @@ from handoff.backends.view import Piece
 from handoff.core.items import Asked, Output, Spoken, UserMessage
 
 
-def messages_of(piece: Piece, assistant: str, *, named: bool = True) -> list[dict[str, Any]]:
+def messages_of(piece: Piece, assistant: str, *, named: bool = True, retold: bool = True) -> list[dict[str, Any]]:
     """Return the messages of one piece of the transcript.
 
     Args:
         piece: the piece.
         assistant: name of the assistant that is to read them.
         named: whether a message says by its `name` which assistant speaks.
+        retold: whether calls of others are told as lines of text.
     """
     first = piece[0]
     if isinstance(first, Output):
@@ -30,7 +31,7 @@ def messages_of(piece: Piece, assistant: str, *, named: bool = True) -> list[dic
     if not isinstance(first, Spoken):
         # Notes speak as the user does: many servers take instructions at the very beginning only.
         return [{"role": "user", "content": first.text}]
-    text, answered = parted(piece, assistant)
+    text, answered = parted(piece, assistant, retold=retold)
     message: dict[str, Any] = {"role": "assistant", "name": first.assistant, "content": text or None}
     if not named:
         del message["name"]

@@ -6,8 +6,9 @@ import logging
 from functools import partial
 from typing import Any
 
-from handoff.backends.base import OfferedTool, Request
+from handoff.backends.base import Layout, OfferedTool, Request
 from handoff.backends.chat.messages import messages_of
+from handoff.backends.layout import chat_choice, listed, parts_of
 from handoff.backends.profiles import Profile, adapted
 from handoff.backends.spelling import Encoder, encoded, forced, reply_format
 from handoff.backends.view import BYTES_A_TOKEN, Piece, seen, shortened
@@ -22,12 +23,16 @@ class Spelling:
 
     Args:
         profile: what the server takes.
+        layout: where a request has what.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, layout: Layout = "usual") -> None:
         self.profile = profile
-        self._encoders = {True: Encoder(messages_of), False: Encoder(partial(messages_of, named=False))}
-        self._written = {names: Written(encoder) for names, encoder in self._encoders.items()}
+        self.layout: Layout = layout
+        cached = layout == "cached"
+        spell = partial(messages_of, retold=not cached)
+        self._encoders = {names: Encoder(partial(spell, named=names)) for names in (True, False)}
+        self._written = {names: Written(encoder, alike=cached) for names, encoder in self._encoders.items()}
 
     @property
     def encoder(self) -> Encoder:
@@ -48,8 +53,8 @@ class Spelling:
         """
         if used == self.profile:
             changed = adapted(used, failure.reason)
-            if changed is None:
-                return False
+            if changed is None or (self.layout == "cached" and changed.choice != used.choice):
+                return False  # without its choice of tools, a list of the whole flow's would mean something else
             self.profile = changed
             logger.warning("requests are spelled in another way from here on, as the server said: %s", failure.reason)
         return True  # or another request has learned meanwhile
@@ -80,15 +85,17 @@ class ChatQuestion:
         if request.prompt.view != "all":
             self._cut()
         if input_tokens is not None:
-            self._fit(max(0, input_tokens * BYTES_A_TOKEN - len(self._head) - len(self._instructions)))
+            around = len(self._head) + len(self._instructions) + len(self._last)
+            self._fit(max(0, input_tokens * BYTES_A_TOKEN - around))
 
     def body(self) -> bytes:
         """Return the body of the request."""
         if self._pieces is None:
-            messages = [self._instructions, self._spelling.written.write(self._request.thread, self._request.prompt)]
+            thread = [self._spelling.written.write(self._request.thread, self._request.prompt)]
         else:
-            messages = [self._instructions, *(self._encoder.encode(piece, self._assistant) for piece in self._pieces)]
-        return self._head + b",".join(filter(None, messages)) + b"]}"
+            thread = [self._encoder.encode(piece, self._assistant) for piece in self._pieces]
+        messages = filter(None, (self._instructions, *thread, self._last))
+        return self._head + b",".join(messages) + b"]}"
 
     def amend(self, failure: Failure) -> bool:
         """Spell it as the server takes it, or leave out the older turns, once, down to half the size (T3).
@@ -107,11 +114,14 @@ class ChatQuestion:
 
     def _spell(self) -> None:
         self._profile, self._encoder = self._spelling.profile, self._spelling.encoder
-        fields = _fields(self._request, self._model, self._profile, stream=self._stream)
+        prompt, cached = self._request.prompt, self._spelling.layout == "cached"
+        fields = _fields(self._request, self._model, self._profile, stream=self._stream, cached=cached)
         self._head = encoded(fields)[:-1] + b',"messages":['
-        instructions = self._request.prompt.instructions
-        message = {"role": self._profile.instructions, "content": instructions}
-        self._instructions = encoded(message) if instructions else b""
+        first, last = parts_of(prompt) if cached else (prompt.instructions, "")
+        self._instructions, self._last = self._instructing(first), self._instructing(last)
+
+    def _instructing(self, text: str) -> bytes:
+        return encoded({"role": self._profile.instructions, "content": text}) if text else b""
 
     def _cut(self) -> list[Piece]:
         """Return what is sent in pieces, some of which may be left out."""
@@ -128,8 +138,9 @@ class ChatQuestion:
         return len(self._pieces) < len(before)
 
 
-def _fields(request: Request, model: str, profile: Profile, *, stream: bool) -> dict[str, Any]:
-    options, tools = request.prompt.options, request.prompt.tools
+def _fields(request: Request, model: str, profile: Profile, *, stream: bool, cached: bool) -> dict[str, Any]:
+    options = request.prompt.options
+    tools = listed(request.prompt)[0] if cached else request.prompt.tools
     fields: dict[str, Any] = {"model": options.get("model") or model}
     if stream:
         fields["stream"] = True
@@ -144,7 +155,9 @@ def _fields(request: Request, model: str, profile: Profile, *, stream: bool) -> 
     if tools:
         fields["tools"] = [_tool(tool, profile) for tool in tools]
         choice = forced(request)
-        if choice is not None and profile.choice != "none":
+        if cached and choice in {None, "required"}:
+            fields["tool_choice"] = chat_choice(request.prompt, required=choice == "required")
+        elif choice is not None and profile.choice != "none":
             named = {"type": "function", "function": {"name": choice}}
             by_name = choice not in {"none", "required"} and profile.choice == "named"
             fields["tool_choice"] = named if by_name else "none" if choice == "none" else "required"

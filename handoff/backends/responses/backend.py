@@ -14,10 +14,13 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from handoff.backends.base import Accepted, Capability, Known, Request
+from handoff.backends.base import Accepted, Capability, Known, Layout, Request
 from handoff.backends.hosted_tools import decided
+from handoff.backends.layout import require_known
+from handoff.backends.profiles import profile_named
 from handoff.backends.responses.answer import ResponsesAnswer
 from handoff.backends.responses.background import Background, cancelled
 from handoff.backends.responses.conversation import Beside
@@ -56,6 +59,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
     Attributes:
         mode: outputs, steered messages and the next assistant go in one request.
         model: name of the model for assistants that declare none.
+        layout: where a request has what.
     """
 
     path: ClassVar[str] = "/responses"
@@ -69,6 +73,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         history: History = "chain",
         background: bool = False,
         reasoning: bool = False,
+        profile: str | None = None,
+        layout: Layout = "usual",
         base_url: str | None = None,
         api_key: str | None = None,
         client: AsyncOpenAI | None = None,
@@ -87,7 +93,12 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             background: the server makes answers by itself, and they are followed: a line that breaks, or a restart,
                 loses nothing of one. Not with `own`, which has nothing stored.
             reasoning: with `own`, for models that reason: what they thought goes back with their calls, encrypted.
-            base_url: where the server is; by default what the SDK takes from the environment.
+            profile: what the server is known to take, a key of `handoff.backends.profiles.PROFILES`; by default what
+                its address tells.
+            layout: `cached` for the provider's prompt cache: every request begins with the tools of the whole flow and
+                the thread, and ends with the instructions. With `own`, for servers that take `tool_choice:
+                allowed_tools`.
+            base_url: where the server is; by default where the profile says, else what the SDK takes.
             api_key: the key; by default `OPENAI_API_KEY`. A server at a `base_url` may need none.
             client: a client of the SDK to use instead; it is left open.
             stream: whether text is told as it is written. Without, answers come whole.
@@ -104,9 +115,16 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             raise ConfigurationError("reasoning=True goes with history='own': the server keeps it anyway")
         if background and history == "own":
             raise ConfigurationError("background=True needs a stored response: give history='chain' or 'conversation'")
+        if layout == "cached" and history != "own":
+            raise ConfigurationError(
+                "layout='cached' puts the instructions behind the thread, and a server that keeps the thread would keep "
+                "those of every assistant: give history='own', or leave the layout out"
+            )
+        known = profile_named(profile)
+        require_known(layout, known, base_url, client)
         super().__init__(
             model,
-            base_url=base_url,
+            base_url=base_url if base_url is not None or client is not None else known.base_url,
             api_key=api_key,
             client=client,
             stream=stream,
@@ -116,7 +134,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         )
         self._kind: Kind | None = KINDS[history]
         self._background = background
-        self._encoder = Encoder(items_of)
+        self.layout: Layout = layout
+        self._encoder = Encoder(partial(items_of, full=history == "own", retold=layout == "usual"))
         #: Conversations that are known to hold what their link says, and nothing else.
         self._clear: OrderedDict[str, str] = OrderedDict()
         #: The responses that are followed here, by thread: they may have to be cancelled before they are journaled.
@@ -182,6 +201,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             reasoning=reasoning if run == request.run else {},
             fields=fields,
             input_tokens=self._input_tokens,
+            cached=self.layout == "cached",
         )
         if known is not None and request.purpose == "watch":
             question.running = known.running

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handoff.backends import layout
 from handoff.backends.base import OfferedTool, Request
 from handoff.backends.hosted_tools import INCLUDED, responses_choice, responses_tool
 from handoff.backends.responses.items import output_of
@@ -36,6 +37,7 @@ class ResponsesQuestion:
         reasoning: what goes along with calls of this run.
         fields: what the backend adds to every request.
         input_tokens: the most it may carry, roughly.
+        cached: whether it is laid out for the provider's prompt cache; then it builds on nothing.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class ResponsesQuestion:
         reasoning: Reasoning,
         fields: Mapping[str, Any],
         input_tokens: int | None,
+        cached: bool = False,
     ) -> None:
         self.request = request
         #: What it builds on.
@@ -57,7 +60,10 @@ class ResponsesQuestion:
         self.surplus = 0
         self._encoder = encoder
         self._reasoning = reasoning
-        self._fields = {**_fields(request), **fields}
+        first, last = layout.parts_of(request.prompt) if cached else (request.prompt.instructions, "")
+        self._fields = {**_fields(request, first, cached=cached), **fields}
+        #: Instructions that stand behind the thread.
+        self._last = encoded({"role": "developer", "content": last}) if last else b""
         if include := [*_included(request), *fields.get("include", ())]:
             self._fields["include"] = include
         #: What follows all that, since the server waits for it.
@@ -87,7 +93,7 @@ class ResponsesQuestion:
         elif self._asked or link is not None:
             fields = {**fields, "previous_response_id": self._asked or (link.id if link is not None else "")}
         spelled = self._spelled((), self._pieces) if self._whole else self._input
-        sent = self._more if self._asked else [spelled, *self._more]
+        sent = self._more if self._asked else [spelled, *self._more, self._last]
         return encoded(fields)[:-1] + b',"input":[' + b",".join(filter(None, sent)) + b"]}"
 
     def count(self) -> int:
@@ -182,20 +188,23 @@ def _behind(link: Link, request: Request) -> tuple[list[Output], list[Piece]] | 
     return None if waiting else (outputs, pieces_of(rest)[0])
 
 
-def _fields(request: Request) -> dict[str, Any]:
+def _fields(request: Request, instructions: str, *, cached: bool) -> dict[str, Any]:
     prompt = request.prompt
     fields: dict[str, Any] = {"metadata": _mirrored(request)}
-    if prompt.instructions:
-        fields["instructions"] = prompt.instructions
+    if instructions:
+        fields["instructions"] = instructions
     for name in ("model", "temperature", "max_output_tokens"):
         if name in prompt.options:
             fields[name] = prompt.options[name]
     if prompt.reply is not None:
         fields["text"] = {"format": {"type": "json_schema", **reply_format(prompt.reply)}}
-    if prompt.tools or prompt.hosted:
-        fields["tools"] = [*map(_tool, prompt.tools), *map(responses_tool, prompt.hosted)]
+    tools, hosted = layout.listed(prompt) if cached else (prompt.tools, prompt.hosted)
+    if tools or hosted:
+        fields["tools"] = [*map(_tool, tools), *map(responses_tool, hosted)]
         choice = forced(request)
-        if choice is not None:
+        if cached and choice in {None, "required"}:
+            fields["tool_choice"] = layout.responses_choice(prompt, required=choice == "required")
+        elif choice is not None:
             fields["tool_choice"] = _choice(choice, request)
     return fields
 
