@@ -52,7 +52,7 @@ async def test_a_server_that_can_do_all_is_found_able() -> None:
     assert ["responses", "chat", "assistants"] == [fit.backend for fit in report.fits]
     assert ("HANDOFF_HISTORY=chain",) == report.fits[0].settings
     assert ("--backend", "responses", "--base-url", report.base_url) == report.fits[0].options[:4]
-    assert 26 >= len(server.asked)
+    assert 30 >= len(server.asked)
 
 
 async def test_nothing_is_left_behind() -> None:
@@ -111,6 +111,30 @@ async def test_a_server_may_ignore_that_a_call_is_forced(ignores: set[str], said
 
     assert said == seen(report, "chat: tools")
     assert "required" not in ignores or "called no tool" in report.fits[-2].note + report.fits[1].note
+
+
+@pytest.mark.parametrize(
+    ("refuses", "said"),
+    [
+        pytest.param(True, "allowed_tools is not supported", id="refused"),
+        pytest.param(False, "it may be ignored", id="ignored"),
+    ],
+)
+async def test_a_server_may_not_restrict_a_list_of_tools(refuses: bool, said: str) -> None:
+    """It is refused, or taken and ignored; the protocol fits all the same."""
+
+    def judge(_: str, path: str, body: Body, send: Any) -> Response | None:
+        choice = body.get("tool_choice")
+        if path != "/chat/completions" or not isinstance(choice, dict) or choice["type"] != "allowed_tools":
+            return None
+        if refuses:
+            return no("tool_choice allowed_tools is not supported")
+        return JSONResponse({"choices": [{"index": 0, "message": {"content": "OK"}, "finish_reason": "stop"}]})
+
+    report, _ = await found(judge)
+
+    assert said in seen(report, "chat: allowed_tools")
+    assert (True, True) == (able(report)["responses: allowed_tools"], "chat" in [fit.backend for fit in report.fits])
 
 
 async def test_a_server_without_tools_does_not_pass_for_one_with() -> None:

@@ -15,7 +15,7 @@ from handoff.backends.profiles import Profile, profile_of
 from handoff.backends.wire import listed, mapping
 from handoff.clock import Clock, SystemClock
 from handoff.doctor.asking import Asker, Reply, Unreachable
-from handoff.doctor.probing import conversations_probe, lock_probe, protocol_probe, stored_probe
+from handoff.doctor.probing import conversations_probe, lock_probe, protocol_probe, restricted_probe, stored_probe
 from handoff.doctor.report import Finding, Fit, Report
 
 #: Seconds an answer may take.
@@ -32,7 +32,7 @@ async def examine(
     seconds: float = SECONDS,
     clock: Clock | None = None,
 ) -> Report:
-    """Find out what a server can do, by about twenty requests at most.
+    """Find out what a server can do, by thirty requests at most.
 
     Args:
         base_url: where it is, with its `/v1`.
@@ -121,6 +121,7 @@ async def _examined(asker: Asker, report: Report, api_key: str | None, seconds: 
     findings += spoken.findings
     findings += _differences(chat.profile) if spoken.works else []
     if spoken.works:
+        findings.append(await restricted_probe(asker, "chat", report.model))
         fits.append(_fit("chat", report, note=spoken.note))
     whole = Responses(report.model, history="own", **options)
     spoken = await protocol_probe("responses", whole, clock, seconds)
@@ -128,6 +129,7 @@ async def _examined(asker: Asker, report: Report, api_key: str | None, seconds: 
     if spoken.works:
         chained = await stored_probe(asker, report.model)
         findings += [chained, await conversations_probe(asker)]
+        findings.append(await restricted_probe(asker, "responses", report.model))
         setting = f"HANDOFF_HISTORY={'chain' if chained.able else 'own'}"
         fits.append(_fit("responses", report, settings=(setting,), note=spoken.note))
     locked = await lock_probe(asker, report.model, clock)

@@ -151,6 +151,36 @@ async def stored_probe(asker: Asker, model: str) -> Finding:
     return Finding(name, able=True, seen="the server keeps responses")
 
 
+async def restricted_probe(asker: Asker, protocol: str, model: str) -> Finding:
+    """Find out whether a list of tools can be restricted, and whether a restriction to what is not listed is noticed.
+
+    Args:
+        asker: what asks.
+        protocol: `chat` or `responses`.
+        model: the model.
+    """
+    name, chat = f"{protocol}: allowed_tools", protocol == "chat"
+    path = "/chat/completions" if chat else "/responses"
+    function: dict[str, Any] = (
+        {"type": "function", "function": _FUNCTION} if chat else {"type": "function", **_FUNCTION}
+    )
+
+    async def ask(tool: str) -> Reply:
+        named = {"type": "function", "function": {"name": tool}} if chat else {"type": "function", "name": tool}
+        allowed = {"mode": "auto", "tools": [named]}
+        choice = {"type": "allowed_tools", **({"allowed_tools": allowed} if chat else allowed)}
+        said = [{"role": "user", "content": "Say OK."}]
+        given = {"messages": said} if chat else {"input": said, "store": False}
+        return await asker.ask("POST", path, {"model": model, **given, "tools": [function], "tool_choice": choice})
+
+    taken = await ask(PING.name)
+    if not taken.fine:
+        return Finding(name, able=False, seen=taken.trouble)
+    if (await ask("not_listed")).fine:
+        return Finding(name, able=None, seen="taken, and so is a tool that is not listed: it may be ignored")
+    return Finding(name, able=True, seen="a list of tools can be restricted: layout='cached' fits")
+
+
 async def conversations_probe(asker: Asker) -> Finding:
     """Find out whether there are conversations.
 

@@ -44,13 +44,16 @@ def hand_over(title: str, backend: Backend, said: Sequence[str] = ("Pizza, pleas
     return worked
 
 
-def converse(title: str, backend: Backend, said: Sequence[str]) -> tuple[list[str | None], tuple[str, str | None]]:
+def converse(
+    title: str, backend: Backend, said: Sequence[str], *, cut: bool = False
+) -> tuple[list[str | None], tuple[str, str | None]]:
     """Play a conversation and print it; return the replies, None where a run failed, and assistant and dish at its end.
 
     Args:
         title: printed before it.
         backend: who runs the model.
         said: what the guest says.
+        cut: whether an answer that was cut off at its length is a reply, as far as it came.
     """
     print(title)
     replies: list[str | None] = []
@@ -60,8 +63,8 @@ def converse(title: str, backend: Backend, said: Sequence[str]) -> tuple[list[st
             try:
                 reply = str(thread.send(text))
             except RunFailed as failure:
-                reply = None
-                print(f"  guest: {text}\n  run failed: {failure}")
+                reply = failure.text if cut and failure.status == "incomplete" else None
+                print(f"  guest: {text}\n  run ended {failure.status}, {failure.reason}: {failure.text}")
             else:
                 print(f"  guest: {text}\n  {thread.assistant.name}: {reply}")
             replies.append(reply)

@@ -117,8 +117,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             raise ConfigurationError("background=True needs a stored response: give history='chain' or 'conversation'")
         if layout == "cached" and history != "own":
             raise ConfigurationError(
-                "layout='cached' puts the instructions behind the thread, and a server that keeps the thread would keep "
-                "those of every assistant: give history='own', or leave the layout out"
+                "layout='cached' puts the instructions behind the thread, and a server that keeps the thread would "
+                "keep those of every assistant: give history='own', or leave the layout out"
             )
         known = profile_named(profile)
         require_known(layout, known, base_url, client)
