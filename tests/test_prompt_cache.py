@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from handoff import ConfigurationError, Flow, MemoryStore, Threads, WebSearch, connect
 from handoff.backends.base import Backend, OfferedTool, Prompt, Request, Shared
@@ -23,6 +24,7 @@ from handoff.backends.spelling import Encoder
 from handoff.backends.wire import Failure
 from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
 from handoff.driving.sharing import shared_by
+from tests.sandbox.conformance import mended
 
 BENCH = Path(__file__).parent.parent / "bench" / "prompt_cache.py"
 ADD = OfferedTool("add", "Adds.", {"type": "object", "properties": {}})
@@ -107,6 +109,18 @@ def test_hosted_tools_are_listed_and_allowed() -> None:
     choice = responses_body(request(DROP, hosted=(WebSearch(),)))["tool_choice"]
 
     assert [{"type": "function", "name": "drop"}, {"type": "web_search"}] == choice["tools"]
+
+
+def test_what_an_assistant_said_goes_in_full_where_nothing_is_stored(data: Path) -> None:
+    """It is an output message of OpenAI's document, with an id of ours that stays the same."""
+    schemas = mended(json.loads((data / "openai-openapi-subset.json").read_bytes()))["components"]
+    schema = {"$ref": "#/components/schemas/OutputMessage", "components": schemas}
+    said = [Spoken("editor", run, "ok") for run in (1, 2, 1)]
+    items = [items_of([one], "editor", full=True)[0] for one in said]
+
+    assert [] == [error.message for item in items for error in Draft202012Validator(schema).iter_errors(item)]
+    assert (items[0], 2) == (items[2], len({item["id"] for item in items}))
+    assert {"role": "assistant", "content": "ok"} == items_of([said[0]], "editor")[0]
 
 
 def test_a_refused_choice_is_not_left_out() -> None:

@@ -55,7 +55,7 @@ def _message(said: Spoken, text: str) -> dict[str, Any]:
         "id": f"msg_{hashlib.blake2b(told, digest_size=16).hexdigest()}",
         "role": "assistant",
         "status": "completed",
-        "content": [{"type": "output_text", "text": text, "annotations": []}],
+        "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
     }
 
 
