@@ -399,6 +399,28 @@ async def test_a_start_that_comes_late_is_found_after_a_restart(durable: World, 
         assert ["one", "two", "three"] == servers.said()
 
 
+async def test_a_run_that_comes_late_is_not_taken_for_the_first(durable: World, late: Late) -> None:
+    """Nobody followed a run to its end; the next process learns that end, and not that of a second one with its key."""
+    gate = Gate()
+    model = Plays(Held(gate, "never"), "late words", "fine")
+    with servers_of(KINDS["complete-whole"], durable.clock) as servers:
+        backend = servers.start(model, f"late@runs.create,lateness={late.lateness}", clock=late)
+        async with durable.threads(FLOW, backend=backend) as threads:
+            await (await threads.open("t")).post("one", key="1")
+            await gate.reached()
+        await another(servers, f"/{servers.runs[0].id}/cancel")
+        await until(lambda: servers.runs[0].status == "cancelled")
+        await late.takes_effect(servers, 2)
+        async with durable.threads(FLOW, backend=servers.again()) as threads:
+            thread = await threads.open("t")
+            with pytest.raises(RunFailed, match="cancelled"):
+                await thread.send("one", key="1")
+            reply = await thread.send("two")
+        gate.open()
+
+        assert ("fine", ["one", "two"]) == (reply.text, servers.said())
+
+
 async def test_a_handoffs_note_that_comes_late_is_not_told_twice(world: World, late: Late) -> None:
     """What nothing tells from others but its place in the thread is known again too."""
     with servers_of(KINDS["complete-whole"], world.clock) as servers:

@@ -13,7 +13,7 @@ from handoff import ConfigurationError, Flow, Metadata, RunFailed
 from handoff.backends.assistants import Assistants
 from handoff.backends.assistants.api import Failed
 from handoff.backends.assistants.messages import fitting, messages_of, mirrored, run_fields, run_metadata, seed_of
-from handoff.backends.assistants.run import Leg, reason_of, said_in, usage_of, waiting
+from handoff.backends.assistants.run import Leg, ours_in, reason_of, said_in, usage_of, waiting
 from handoff.backends.base import OfferedTool, Prompt, Request
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Mode
@@ -251,6 +251,26 @@ async def test_a_very_long_thread_id_and_an_empty_message(servers: Servers, worl
 def test_why_a_run_ended(run: dict[str, Any], reason: str) -> None:
     """In words, without secrets."""
     assert reason == reason_of(run, [])
+
+
+FAILED = {"status": "failed", "last_error": {"code": "server_error"}}
+
+
+@pytest.mark.parametrize(
+    ("runs", "ours"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param([{"id": "b", "metadata": {"run": "2"}}], None, id="another one's"),
+        pytest.param([{"id": "b"}, {"id": "a", **FAILED}], "b", id="made again after a failure"),
+        pytest.param([{"id": "b", "status": "in_progress"}, {"id": "a", "status": "expired"}], "a", id="one came late"),
+        pytest.param([{"id": "b", **FAILED}, {"id": "a", **FAILED}], "b", id="all failed"),
+    ],
+)
+def test_which_run_is_ours(runs: list[dict[str, Any]], ours: str | None) -> None:
+    """Of several with our key the first that was not to be made again; the latest is listed first."""
+    found = ours_in([{"metadata": {"run": "1"}, **run} for run in runs], {"run": "1"})
+
+    assert ours == (found and found["id"])
 
 
 def test_an_object_that_is_not_what_it_should_be_is_nothing() -> None:

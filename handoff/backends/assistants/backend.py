@@ -31,7 +31,7 @@ from handoff.backends.assistants.messages import (
     unable,
 )
 from handoff.backends.assistants.registry import Registry
-from handoff.backends.assistants.run import Leg, has_key, passing, reason_of
+from handoff.backends.assistants.run import Leg, ours_in, passing, reason_of
 from handoff.backends.assistants.runs import PATIENCE, Runs
 from handoff.backends.base import Absent, Accepted, Capability, Ended, Known, Report, Request
 from handoff.backends.client import ServerClient
@@ -240,7 +240,7 @@ class Assistants:
                 fresh, stored = True, 0
                 yield Known(f"{SPELLED}{leg.thread}")
                 continue
-            ours = next((run for run in runs if has_key(run, run_key(request))), None)
+            ours = ours_in(runs, run_key(request))
             if ours is not None and passing(ours):
                 stored = len(request.prompt.due)  # the server failed it, and keeps what came with it
             elif ours is not None:
@@ -264,7 +264,8 @@ class Assistants:
         while True:
             try:
                 made = await self._api.post("/threads", body, repeats.left)
-                self._runs.kept(request.thread).mirrored = body["metadata"]
+                kept = self._runs.kept(request.thread)
+                kept.mirrored, kept.doubted = body["metadata"], 0.0  # nothing was ever started on it
                 return str(made.get("id"))
             except Failed as failed:
                 if not await repeats.wait(failed.failure):

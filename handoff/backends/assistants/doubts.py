@@ -9,6 +9,7 @@ not sent again, and what a late start brought a second time is deleted (C4, C5).
 from __future__ import annotations
 
 import logging
+import math
 
 from handoff.backends.assistants.api import PAGE, AssistantsApi, Failed, below
 from handoff.backends.assistants.messages import ITEM, key_of, run_key
@@ -50,7 +51,8 @@ class Doubts:
     async def settle(self, leg: Leg) -> int:
         """Return how many due items the server's thread holds, from the front; delete what it holds twice.
 
-        Nothing is asked where this process has seen the run before end and no start was in doubt.
+        Nothing is asked where this process has settled the thread before, or made it, has seen the run before this one
+        end, and no start was in doubt.
 
         Args:
             leg: the leg of a start; its thread is known.
@@ -63,6 +65,8 @@ class Doubts:
             return 0
         held = await self._submitted(leg)
         held |= await self._posted(leg)
+        if kept.doubted == math.inf:
+            kept.doubted = 0.0
         place = len(request.prompt.transcript)
         keys = [key_of(item, place + number) for number, item in enumerate(request.prompt.due)]
         return max((number for number, key in enumerate(keys, 1) if key in held), default=0)

@@ -157,6 +157,20 @@ def has_key(run: Wire, key: Wire) -> bool:
     return all(metadata.get(name) == value for name, value in key.items())
 
 
+def ours_in(runs: Sequence[Wire], key: Wire) -> Wire | None:
+    """Return the run that is ours by key; None if there is none.
+
+    Of several it is the first that did not fail of what passes: those were made again, and what comes after it is a
+    start that came late.
+
+    Args:
+        runs: the latest of a thread, the latest first.
+        key: our key, as the run's metadata has it.
+    """
+    ours = [run for run in reversed(runs) if has_key(run, key)]
+    return next((run for run in ours if not passing(run)), ours[-1] if ours else None)
+
+
 def waiting(run: Wire) -> tuple[Asked, ...]:
     """Return the calls a run waits for.
 

@@ -6,6 +6,7 @@ What is kept in memory only saves requests: what is not known here is looked up 
 from __future__ import annotations
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from handoff.backends.assistants.run import (
     called,
     has_key,
     hosted_in,
+    ours_in,
     said_in,
     waiting,
     written,
@@ -51,8 +53,9 @@ class Kept:
     hurried: bool = False
     #: Number of the latest run whose end was seen here.
     ended: int = 0
-    #: Unix time in seconds until which a start that was in doubt may still take effect.
-    doubted: float = 0.0
+    #: Unix time in seconds until which a start may still take effect that nobody waits for; no end until it was settled
+    #: once in this process, since the one before it may have left one.
+    doubted: float = math.inf
     #: What its metadata was last set to.
     mirrored: Any = field(default_factory=dict[str, str])
 
@@ -110,7 +113,7 @@ class Runs:
             Failed: the server does not answer.
         """
         runs = await self.latest(leg.thread, leg.request.deadline + PATIENCE)
-        found = next((run for run in runs or () if has_key(run, run_key(leg.request))), None)
+        found = ours_in(runs or (), run_key(leg.request))
         if found is not None:
             self.see(leg, found)
         return found is not None
