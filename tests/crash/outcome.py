@@ -81,7 +81,8 @@ def outcome_of(directory: Path, files: str | None = None) -> Outcome:
         ledger = store.ledger(THREAD)
         names = {row.call: f"call_{number}" for number, row in enumerate(ledger, 1)}
         return Outcome(
-            replace(state, ref=""),
+            # What a server has in its cache depends on what it was asked before the kill.
+            replace(state, ref="", usage=replace(state.usage, cached_tokens=0)),
             tuple(_named(item, names) for item in (*transcript, *state.due)),
             tuple(replace(row, call=names[row.call]) for row in ledger),
             tuple(store.tickets(THREAD)),

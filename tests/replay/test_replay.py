@@ -27,6 +27,8 @@ WHOLE = "HANDOFF_CAMPAIGN_MINUTES" in os.environ
 SAMPLE = 4
 KINDS = ("dialogues", "tasks")
 EMBEDDED = next(form for form in FORMS if form.connect is None)
+#: Without the cached layout: it refuses the recorded assistants, which have tools of one name that differ.
+SERVED = [case for case in cases(served=True) if "layout" not in case.values[0][0].options]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -47,7 +49,7 @@ def test_all_are_replayed_in_process(
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("case", list(cases(served=True)))
+@pytest.mark.parametrize("case", SERVED)
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_are_replayed_on_a_server(
     kind: str,
