@@ -237,27 +237,27 @@ def _all_played(cases: Sequence[_Conversation], until: float) -> Found:
 
 def hostile_input(minutes: float, seed: int) -> Found:
     """Send all that is recorded of hostile input."""
-    return test_file("tests/test_hostile.py", minutes, seed)
+    return test_file("tests/threads/test_hostile.py", minutes, seed)
 
 
 def coverage(minutes: float, seed: int) -> Found:
     """Leave the tests of each transition out in turn."""
-    return test_file("tests/test_coverage_site_editor.py", minutes, seed)
+    return test_file("tests/testing/test_coverage_site_editor.py", minutes, seed)
 
 
 def bugs(minutes: float, seed: int) -> Found:
     """Put twenty bugs of each kind into the sample application."""
-    return test_file("tests/test_bugs.py", minutes, seed)
+    return test_file("tests/testing/test_bugs.py", minutes, seed)
 
 
 def traces(minutes: float, seed: int) -> Found:
     """Write a test of each conversation that an exploration comes to, and run it."""
-    return test_file("tests/test_trace.py", minutes, seed)
+    return test_file("tests/testing/test_trace.py", minutes, seed)
 
 
 def new_project(minutes: float, seed: int) -> Found:
     """Make a new project and look at it."""
-    return test_file("tests/test_cli_init.py", minutes, seed)
+    return test_file("tests/cli/test_init.py", minutes, seed)
 
 
 def replays(minutes: float, seed: int) -> Found:

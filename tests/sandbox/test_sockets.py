@@ -18,8 +18,8 @@ from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.sandbox import load_model
 from handoff.sandbox import Sandbox, serve, serving
 from handoff.sandbox.model import PlainModel
-from tests.cli import ROOT
 from tests.sandbox.conftest import FLAT
+from tests.support.cli import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # the SDK calls Assistants deprecated
 

@@ -1,0 +1,1 @@
+"""Pictures of flows, read by those who draw them."""

@@ -1,0 +1,1 @@
+"""Threads under way, and after their process died."""
