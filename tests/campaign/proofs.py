@@ -327,6 +327,11 @@ PROOFS: tuple[Proof, ...] = (
     Proof(
         "SIGKILL: the shop", "the same for a flow with parallel, probed, idempotent and approved calls", kills("shop")
     ),
+    Proof(
+        "SIGKILL: side rooms",
+        "the same where bodies ask other flows: rooms come out the same, and none that had answered is asked again",
+        kills("rooms"),
+    ),
     *(
         Proof(
             f"SIGKILL: {name}",

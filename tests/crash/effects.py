@@ -8,6 +8,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handoff import Flow
+    from tests.crash.outcome import Outcome
 
 
 class Effects:
@@ -39,3 +44,31 @@ class Effects:
             return Counter()
         lines = self._path.read_text().splitlines()
         return Counter((tool, key) for tool, _, key in (line.partition(" ") for line in lines))
+
+
+def wrong_effects(flow: Flow[Any, Any], expected: Outcome, actual: Outcome) -> list[str]:
+    """Return what bodies did to the world that they may not have done, or did not do, one sentence each.
+
+    Args:
+        flow: the declaration.
+        expected: the undisturbed outcome.
+        actual: the outcome after crashes.
+    """
+    tools = {tool.name: tool for assistant in flow.assistants for tool in flow.tools_of(assistant).values()}
+    unknown = {call for _, _, call in actual.unknown}
+    done = {_call_of(effect): times for effect, times in actual.effects.items()}
+    calls = {_call_of(effect) for effect in expected.effects}
+    found = [f"{tool} was done for {call}, which nobody asked for" for tool, call in done.keys() - calls]
+    for name, call in sorted(calls):
+        times = done.get((name, call), 0)
+        tool = tools.get(name)
+        right = times >= 1 if tool is None or tool.idempotent else times == 1 or (times == 0 and call in unknown)
+        if not right:
+            found.append(f"{name} was done {times} times for {call}")
+    return found
+
+
+def _call_of(effect: tuple[str, str]) -> tuple[str, str]:
+    """Return an effect without the number of its run: a detour takes a run of its own."""
+    tool, key = effect
+    return tool, key.rpartition("/")[2]

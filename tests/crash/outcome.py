@@ -25,6 +25,7 @@ from handoff.core.state import Call, Progress, State
 from handoff.core.texts import tell
 from handoff.core.transcript import stored_by
 from handoff.driving.history import folded
+from handoff.driving.side_rooms import room_place
 from handoff.store import LedgerRow, TicketRow
 from tests.crash.effects import Effects
 from tests.crash.life import STORE, THREAD
@@ -56,12 +57,13 @@ class Outcome:
     waiting: int
 
 
-def outcome_of(directory: Path, files: str | None = None) -> Outcome:
+def outcome_of(directory: Path, files: str | None = None, thread: str = THREAD) -> Outcome:
     """Read an outcome.
 
     Args:
         directory: where the process kept its files.
         files: name of the directory in it whose files count.
+        thread: id of the thread, or of a side room.
     """
     store = SqlStore(directory / STORE)
     try:
@@ -69,7 +71,7 @@ def outcome_of(directory: Path, files: str | None = None) -> Outcome:
         transcript: list[Item] = []
         lost: set[CallKey] = set()
         unknown: set[CallKey] = set()
-        for record in store.journal(THREAD):
+        for record in store.journal(thread):
             event = load(record.data)
             if state is not None:
                 transcript.extend(stored_by(state, event))
@@ -78,19 +80,19 @@ def outcome_of(directory: Path, files: str | None = None) -> Outcome:
                     unknown |= lost | _begun_for_tickets(state)
             state, _ = receive(state, event)
         assert state is not None
-        ledger = store.ledger(THREAD)
+        ledger = store.ledger(thread)
         names = {row.call: f"call_{number}" for number, row in enumerate(ledger, 1)}
         return Outcome(
             # What a server has in its cache depends on what it was asked before the kill.
             replace(state, ref="", usage=replace(state.usage, cached_tokens=0)),
             tuple(_named(item, names) for item in (*transcript, *state.due)),
             tuple(replace(row, call=names[row.call]) for row in ledger),
-            tuple(store.tickets(THREAD)),
-            Effects(directory / "effects").count(),
+            tuple(store.tickets(thread)),
+            _effects(directory, thread),
             _files(directory / files) if files else {},
             frozenset(lost),
             frozenset(unknown),
-            len(store.inbox(THREAD)),
+            len(store.inbox(thread)),
         )
     finally:
         store.close()
@@ -135,6 +137,19 @@ def _begun_for_tickets(state: State) -> set[CallKey]:
 
 def _safe(call: Call) -> bool:
     return call.idempotent or call.probed
+
+
+def _effects(directory: Path, thread: str) -> Counter[tuple[str, str]]:
+    """What the bodies of a thread did: of a room, what lies under its id; else all that lies under no room."""
+    room = room_place(thread) is not None
+    done = Effects(directory / "effects").count()
+    return Counter(
+        {
+            (tool, key): times
+            for (tool, key), times in done.items()
+            if (key.startswith(f"{thread}/") if room else "/room:" not in key)
+        }
+    )
 
 
 def _files(root: Path) -> dict[str, bytes]:

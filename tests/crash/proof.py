@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from handoff import Flow
+from tests.crash.effects import wrong_effects
 from tests.crash.life import REPORT
 from tests.crash.moments import KINDS, Kind, Point
 from tests.crash.outcome import Outcome, differences, outcome_of, read_state
@@ -142,7 +142,7 @@ class _Trials:
         self._scenario = scenario
         self._directory = directory
         self._idle = idle
-        home = self._prepared("undisturbed")
+        self._undisturbed = home = self._prepared("undisturbed")
         code = self._live(home)
         assert code == 0, f"{scenario.name} does not end well when nobody kills it: exit code {code}"
         report = json.loads((home / REPORT).read_text())
@@ -246,32 +246,6 @@ class _Trials:
         wrong = differences(self.wanted.outcome, outcome, self._scenario.waits)
         if self._scenario.at_server is not None:
             wrong += self._scenario.at_server(read_state(home))
+        if self._scenario.beside is not None:
+            wrong += self._scenario.beside(self._undisturbed, home)
         return wrong + wrong_effects(self._scenario.flow, self.wanted.outcome, outcome)
-
-
-def wrong_effects(flow: Flow[Any, Any], expected: Outcome, actual: Outcome) -> list[str]:
-    """Return what bodies did to the world that they may not have done, or did not do, one sentence each.
-
-    Args:
-        flow: the declaration.
-        expected: the undisturbed outcome.
-        actual: the outcome after crashes.
-    """
-    tools = {tool.name: tool for assistant in flow.assistants for tool in flow.tools_of(assistant).values()}
-    unknown = {call for _, _, call in actual.unknown}
-    done = {_call_of(effect): times for effect, times in actual.effects.items()}
-    calls = {_call_of(effect) for effect in expected.effects}
-    found = [f"{tool} was done for {call}, which nobody asked for" for tool, call in done.keys() - calls]
-    for name, call in sorted(calls):
-        times = done.get((name, call), 0)
-        tool = tools.get(name)
-        right = times >= 1 if tool is None or tool.idempotent else times == 1 or (times == 0 and call in unknown)
-        if not right:
-            found.append(f"{name} was done {times} times for {call}")
-    return found
-
-
-def _call_of(effect: tuple[str, str]) -> tuple[str, str]:
-    """Return an effect without the number of its run: a detour takes a run of its own."""
-    tool, key = effect
-    return tool, key.rpartition("/")[2]

@@ -10,7 +10,7 @@ from typing import Any
 from flows.site_editor import flow as site_editor
 from handoff import Flow
 from handoff.core.state import State
-from tests.crash import served, shop, site
+from tests.crash import dealer, rooms, served, shop, site
 from tests.crash.life import Conversation, Life
 from tests.crash.moments import Moments
 
@@ -35,11 +35,22 @@ class Scenario:
     waits: Callable[[object], bool] = lambda _item: False
     #: Looks at what the server has of the thread, and returns what is wrong there, one sentence each.
     at_server: Callable[[State], list[str]] | None = None
+    #: Compares what stands beside the thread: of the undisturbed one, and of the one that was killed.
+    beside: Callable[[Path, Path], list[str]] | None = None
 
 
 SCENARIOS = {
     "site": Scenario("site", site_editor, site.prepare, site.life, site.converse, files=site.SITE),
     "shop": Scenario("shop", shop.flow, shop.prepare, shop.life, shop.converse, waits=shop.waits),
+    "rooms": Scenario(
+        "rooms",
+        dealer.flow,
+        shop.prepare,
+        dealer.life,
+        dealer.converse,
+        waits=shop.waits,
+        beside=rooms.wrong_rooms,
+    ),
 }
 #: The same on a server, which is another process: it goes on while ours is dead.
 SERVED = {

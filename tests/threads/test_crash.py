@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from handoff import Flow, Metadata, ScriptedModel, Threads, call
+from handoff import Flow, Metadata, ScriptedModel, SqlStore, Threads, call
+from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
 from handoff.core.items import Item, Note, Output, Spoken, UserMessage
 from handoff.core.texts import tell
-from tests.crash import shop
-from tests.crash.life import begin
+from tests.crash import dealer, shop
+from tests.crash.effects import wrong_effects
+from tests.crash.life import STORE, THREAD, begin
 from tests.crash.moments import Moments
 from tests.crash.outcome import Outcome, differences, outcome_of, without_detour
-from tests.crash.proof import prove, wrong_effects
+from tests.crash.proof import prove
+from tests.crash.rooms import locked, rooms_of, wrong_outcomes, wrong_rooms
 from tests.crash.scenarios import SERVED
 from tests.crash.served import server
 
@@ -62,6 +67,14 @@ def test_a_kill_inside_a_body_is_run_again_asked_about_or_left_to_a_person(groun
     assert counts.settled >= 8  # before and after the effects of ring, set_address, pay and pack
 
 
+def test_a_kill_while_bodies_ask_in_side_rooms_changes_nothing(ground: Path) -> None:
+    """Killed anywhere, parent and rooms come out the same, and no room that had answered is asked again."""
+    counts = prove("rooms", ground, sample=6, seed=SEED)
+
+    assert [] == counts.failures, f"seed {SEED}"
+    assert (6, []) == (sum(counts.killed.values()), counts.beyond)
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize(("name", "kinds", "sample"), [("site", ("body", "model"), 12), ("shop", ("model",), 6)])
 def test_a_kill_inside_other_bodies_and_model_calls_changes_nothing(
@@ -75,7 +88,7 @@ def test_a_kill_inside_other_bodies_and_model_calls_changes_nothing(
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("name", ["site", "shop"])
+@pytest.mark.parametrize("name", ["site", "shop", "rooms"])
 def test_a_second_kill_during_the_recovery_changes_nothing(name: str, ground: Path) -> None:
     """Killed anywhere, and again at a commit of its recovery, the thread comes out the same."""
     counts = prove(name, ground, sample=0, again=3, seed=SEED)
@@ -85,7 +98,7 @@ def test_a_second_kill_during_the_recovery_changes_nothing(name: str, ground: Pa
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("name", ["site", "shop"])
+@pytest.mark.parametrize("name", ["site", "shop", "rooms"])
 def test_a_kill_beside_another_process_changes_nothing(name: str, ground: Path) -> None:
     """Of two processes that serve a thread at once one is killed, and the other takes over what it was doing."""
     counts = prove(name, ground, sample=0, beside=4, seed=SEED)
@@ -228,6 +241,66 @@ def test_what_bodies_did_is_counted(wanted: Outcome, tool: str, times: int, lost
     assert found == wrong_effects(shop.flow, wanted, actual)
 
 
+@pytest.fixture(scope="module")
+def dealt() -> Iterator[Path]:
+    """The files of the dealer whom nobody kills."""
+    with tempfile.TemporaryDirectory(prefix="handoff-crash-", dir=MEMORY) as directory:
+        begin(dealer.life(Path(directory), Moments()), dealer.converse)
+        yield Path(directory)
+
+
+def test_rooms_equal_themselves(dealt: Path) -> None:
+    """Where nothing differs, nothing is found; all rooms are there, and all of them have answered."""
+    assert [] == wrong_rooms(dealt, dealt)
+    assert ["lamp", "ship", "vase"] == [name for name, _ in rooms_of(dealt)] == sorted(dealer.answered(dealt))
+
+
+@pytest.mark.parametrize(
+    ("found", "spoilt"),
+    [
+        pytest.param(["rooms"], lambda rooms: rooms[1:], id="a room that is missing"),
+        pytest.param(["rooms"], lambda rooms: [rooms[0], *rooms], id="a room that was opened twice"),
+        pytest.param(
+            ["room lamp"],
+            lambda rooms: [("lamp", replace(rooms[0][1], transcript=())), *rooms[1:]],
+            id="a room in which nothing was said",
+        ),
+        pytest.param(
+            ["room lamp"],
+            lambda rooms: [("lamp", replace(rooms[0][1], effects=_twice(rooms[0][1], "enter"))), *rooms[1:]],
+            id="a body in a room that ran twice",
+        ),
+    ],
+)
+def test_what_differs_in_rooms_is_found(
+    dealt: Path, found: list[str], spoilt: Callable[[list[tuple[str, Outcome]]], list[tuple[str, Outcome]]]
+) -> None:
+    """A room counts as its parent does."""
+    rooms = rooms_of(dealt)
+
+    assert found == [one.partition(":")[0] for one in wrong_outcomes(rooms, spoilt(rooms))]
+
+
+async def test_a_room_that_is_asked_again_is_found(dealt: Path, tmp_path: Path) -> None:
+    """The model of a process that begins when the room has answered says so when it is asked there."""
+    shutil.copytree(dealt, tmp_path, dirs_exist_ok=True)
+    staff = dealer.Staff(tmp_path, Moments())
+    await staff.answer(Prompt("insurer", 'Insure the "ship".', (), (), ()))
+
+    assert ["had answered, and was asked again: ship (insurer)"] == wrong_rooms(dealt, tmp_path)
+
+
+def test_a_thread_that_somebody_holds_is_found(dealt: Path) -> None:
+    """A lock that nobody gave up counts, as does a run that is active."""
+    with closing(SqlStore(dealt / STORE)) as store:
+        lock = store.lock(THREAD)
+        found = locked(dealt)
+        assert lock is not None
+        lock.release()
+
+    assert [f"locked: {THREAD}"] == found
+
+
 def test_a_detour_by_a_ticket_is_folded_back() -> None:
     """The word that it waits and the note of the result disappear; the result stands where the call was answered."""
     direct: tuple[Item, ...] = (
@@ -253,6 +326,10 @@ def _with_progress(outcome: Outcome, progress: str) -> Outcome:
 
 def _with_metadata(outcome: Outcome, name: str) -> Outcome:
     return replace(outcome, state=replace(outcome.state, metadata={**outcome.state.metadata, "name": name}))
+
+
+def _twice(outcome: Outcome, tool: str) -> Counter[tuple[str, str]]:
+    return outcome.effects + Counter({one: times for one, times in outcome.effects.items() if one[0] == tool})
 
 
 def _without(effects: Counter[tuple[str, str]], effect: tuple[str, str]) -> Counter[tuple[str, str]]:
