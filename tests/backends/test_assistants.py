@@ -22,22 +22,6 @@ from tests.support.workshop import Bench, build
 FLOW = build()
 
 
-@pytest.fixture
-def world(tmp_path: Any) -> Iterator[World]:
-    """A world of one form and store: what differs between them is tested elsewhere."""
-    made = World("asyncio", "memory", tmp_path)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def durable(tmp_path: Any) -> Iterator[World]:
-    """A world whose threads outlive their process."""
-    made = World("asyncio", "sql", tmp_path)
-    yield made
-    made.end()
-
-
 @pytest.fixture(params=list(KINDS))
 def servers(request: pytest.FixtureRequest, world: World) -> Iterator[Servers]:
     """Every kind of the backend."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -25,22 +24,6 @@ from tests.support.workshop import Bench, build
 FLOW = build()
 LOOK = 'call look {"what": "a"}'
 OPEN = 'call open_page {"page": "about"}'
-
-
-@pytest.fixture
-def world(tmp_path: Any) -> Iterator[World]:
-    """A world of one form and store: what differs between them is tested elsewhere."""
-    made = World("asyncio", "memory", tmp_path)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def durable(tmp_path: Any) -> Iterator[World]:
-    """A world whose threads outlive their process."""
-    made = World("asyncio", "sql", tmp_path)
-    yield made
-    made.end()
 
 
 @pytest.fixture(params=["complete-stream", "carry-whole"])

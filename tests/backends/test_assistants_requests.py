@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,14 +25,6 @@ from tests.support.models import Plays
 from tests.support.workshop import build
 
 FLOW = build()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world of one form and store: what differs between them is tested elsewhere."""
-    made = World("asyncio", "memory", tmp_path)
-    yield made
-    made.end()
 
 
 @pytest.fixture

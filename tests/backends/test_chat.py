@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -30,22 +29,6 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Servers[Chat]]:
     """Servers whose answers are streamed, then servers whose answers come whole."""
     with servers_of(Chat, stream=request.param, clock=Waits()) as made:
         yield made
-
-
-@pytest.fixture
-def world(tmp_path: Any) -> Iterator[World]:
-    """A world of one form and store: what differs between them is tested elsewhere."""
-    made = World("asyncio", "memory", tmp_path)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def durable(tmp_path: Any) -> Iterator[World]:
-    """A world whose threads outlive their process."""
-    made = World("asyncio", "sql", tmp_path)
-    yield made
-    made.end()
 
 
 async def test_a_handoff_takes_two_requests(servers: Servers[Chat], world: World) -> None:

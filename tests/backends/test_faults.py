@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,14 +30,6 @@ FORMS = {
     if name != "assistants"
     for form, options in faulty.forms.items()
 }
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world of one form and store: what differs between them is tested elsewhere."""
-    made = World("asyncio", "memory", tmp_path)
-    yield made
-    made.end()
 
 
 @pytest.fixture(params=list(FORMS))

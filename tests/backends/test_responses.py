@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -37,22 +36,6 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Servers[Responses]]:
     """Both kinds of history, streamed and whole."""
     with servers_of(Responses, clock=Waits(), **request.param) as made:
         yield made
-
-
-@pytest.fixture
-def world(tmp_path: Any) -> Iterator[World]:
-    """A world of one form and store: what differs between them is tested elsewhere."""
-    made = World("asyncio", "memory", tmp_path)
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def durable(tmp_path: Any) -> Iterator[World]:
-    """A world whose threads outlive their process."""
-    made = World("asyncio", "sql", tmp_path)
-    yield made
-    made.end()
 
 
 async def test_a_handoff_takes_two_requests(servers: Servers[Responses], world: World) -> None:

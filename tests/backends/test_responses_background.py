@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,14 +45,6 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         yield _place(stack, stream=request.param)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world whose threads outlive their process."""
-    made = World("asyncio", "sql", tmp_path)
-    yield made
-    made.end()
-
-
 async def begun(thread: Any) -> None:
     """Return once it is journaled that the server has the request."""
     while thread.state.run is None or thread.state.run.unacknowledged:  # noqa: ASYNC110 - the journal's own word
@@ -61,7 +52,7 @@ async def begun(thread: Any) -> None:
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "drop_before", "drop_after"])
-async def test_a_look_that_fails_is_no_failure_of_the_answer(place: Place, world: World, fault: str) -> None:
+async def test_a_look_that_fails_is_no_failure_of_the_answer(place: Place, durable: World, fault: str) -> None:
     """However the line breaks, the answer goes on, and the model is asked once."""
     gate = Gate()
     model = Plays(Held(gate, "two three", said="one "))
@@ -69,7 +60,7 @@ async def test_a_look_that_fails_is_no_failure_of_the_answer(place: Place, world
     if place.stream:
         faults.append("stall@responses.create")
     place.start(model, *faults)
-    async with world.threads(FLOW, backend=place.again(timeout=0.3)) as threads:
+    async with durable.threads(FLOW, backend=place.again(timeout=0.3)) as threads:
         sending = asyncio.create_task((await threads.open("t")).send("hi"))
         await gate.reached()
         happened = place.sandbox.world.faults.happened
@@ -81,24 +72,24 @@ async def test_a_look_that_fails_is_no_failure_of_the_answer(place: Place, world
     assert ("one two three", 1, ["completed"]) == (reply.text, len(model.prompts), place.statuses())
 
 
-async def test_what_is_told_of_a_broken_stream_is_told_once(world: World) -> None:
+async def test_what_is_told_of_a_broken_stream_is_told_once(durable: World) -> None:
     """The stream is read on behind the last event that was seen: the pieces come to the whole (starting_after)."""
     with ExitStack() as stack:
         place = _place(stack, stream=True)
         place.start(Plays("one two three four"), "stall@responses.create")
         backend = place.again(timeout=0.3)
-        async with world.threads(FLOW, backend=backend) as threads:
+        async with durable.threads(FLOW, backend=backend) as threads:
             thread = await threads.open("t")
             told = [event.text async for event in thread.stream("hi") if event.type == "text.delta"]
 
     assert "one two three four" == "".join(told)
 
 
-async def test_a_response_that_failed_is_asked_for_again(place: Place, world: World) -> None:
+async def test_a_response_that_failed_is_asked_for_again(place: Place, durable: World) -> None:
     """A new one is begun; what was stored with the first is not said twice."""
     model = Plays("hello", "again")
     backend = place.start(model, "failed@responses.create")
-    async with world.threads(FLOW, backend=backend) as threads:
+    async with durable.threads(FLOW, backend=backend) as threads:
         thread = await threads.open("t")
         first = await thread.send("one")
         await thread.send("two")
@@ -107,11 +98,11 @@ async def test_a_response_that_failed_is_asked_for_again(place: Place, world: Wo
     assert ["one", "hello", "two"] == [item.text for item in model.prompts[-1].items]
 
 
-async def test_a_cancelled_run_cancels_its_response(place: Place, world: World) -> None:
+async def test_a_cancelled_run_cancels_its_response(place: Place, durable: World) -> None:
     """The server works no more for nobody, and the next answer builds on what was there before (C1, C5)."""
     gate = Gate()
     model = Plays("hello", Held(gate, "never"), "fine")
-    async with world.threads(FLOW, backend=place.start(model)) as threads:
+    async with durable.threads(FLOW, backend=place.start(model)) as threads:
         thread = await threads.open("t")
         await thread.send("one")
         await thread.post("two")
@@ -128,14 +119,14 @@ async def test_a_cancelled_run_cancels_its_response(place: Place, world: World) 
     assert {"cancelled"} == set(place.statuses()[1:-1])
 
 
-async def test_a_run_past_its_deadline_cancels_its_response(place: Place, world: World) -> None:
+async def test_a_run_past_its_deadline_cancels_its_response(place: Place, durable: World) -> None:
     """A response that is stuck does not outlive the run (C5, D1)."""
     model = Plays("never", "fine")
-    async with world.threads(FLOW, backend=place.start(model, "stuck@responses.create")) as threads:
+    async with durable.threads(FLOW, backend=place.start(model, "stuck@responses.create")) as threads:
         thread = await threads.open("t")
         await thread.post("one", key="first")
         await begun(thread)
-        await world.advance(threads, 600)
+        await durable.advance(threads, 600)
         with pytest.raises(RunFailed, match="expired"):
             await thread.send("one", key="first")
 
@@ -143,11 +134,11 @@ async def test_a_run_past_its_deadline_cancels_its_response(place: Place, world:
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
-async def test_an_answer_outlives_the_process_that_asked(place: Place, world: World, gone: bool) -> None:
+async def test_an_answer_outlives_the_process_that_asked(place: Place, durable: World, gone: bool) -> None:
     """The next process takes it up by what was journaled; if the server has lost it, the run fails and no more."""
     gate = Gate()
     model = Plays(Held(gate, "hello"), "again")
-    async with world.threads(FLOW, backend=place.start(model)) as threads:
+    async with durable.threads(FLOW, backend=place.start(model)) as threads:
         thread = await threads.open("t")
         await thread.post("one", key="first")
         await begun(thread)
@@ -157,7 +148,7 @@ async def test_an_answer_outlives_the_process_that_asked(place: Place, world: Wo
         await asyncio.sleep(0.001)
     if gone:
         place.sandbox.world.responses.clear()
-    async with world.threads(FLOW, backend=place.again()) as threads:
+    async with durable.threads(FLOW, backend=place.again()) as threads:
         thread = await threads.open("t")
         if gone:
             with pytest.raises(RunFailed, match="not found"):
@@ -170,12 +161,12 @@ async def test_an_answer_outlives_the_process_that_asked(place: Place, world: Wo
     assert ("again", expected) == (reply.text, [item.text for item in model.prompts[-1].items])
 
 
-async def test_a_response_nobody_will_follow_any_more_is_cancelled(world: World) -> None:
+async def test_a_response_nobody_will_follow_any_more_is_cancelled(durable: World) -> None:
     """Looked at until the deadline and still not over: the run ends, and the server works no more for it (C5)."""
     gate = Gate()
     with ExitStack() as stack:
         place = _place(stack, stream=False)
-        async with world.threads(FLOW, backend=place.start(Plays(Held(gate, "never")))) as threads:
+        async with durable.threads(FLOW, backend=place.start(Plays(Held(gate, "never")))) as threads:
             with pytest.raises(RunFailed, match="expired"):
                 await (await threads.open("t")).send("one")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,14 +51,6 @@ def place() -> Iterator[Place]:
         yield Place(stack, Responses, {"history": "conversation", "clock": Waits()})
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world whose threads outlive their process."""
-    made = World("asyncio", "sql", tmp_path)
-    yield made
-    made.end()
-
-
 def heard(prompt: Any) -> str:
     """A model that says which messages it was shown."""
     return " ".join(item.text for item in prompt.items if isinstance(item, UserMessage))
@@ -74,10 +65,10 @@ HANDOFF = [
 ]
 
 
-async def test_a_conversation_holds_the_thread_once_and_in_order(place: Place, world: World) -> None:
+async def test_a_conversation_holds_the_thread_once_and_in_order(place: Place, durable: World) -> None:
     """One conversation a thread, with the facts beside it; every request brings what is new (R1, M6)."""
     model = Plays(call("open_page", page="about"), "open", "more")
-    async with world.threads(FLOW, backend=place.start(model)) as threads:
+    async with durable.threads(FLOW, backend=place.start(model)) as threads:
         thread = await threads.open("t")
         await thread.send("about")
         await thread.send("and now?")
@@ -87,10 +78,10 @@ async def test_a_conversation_holds_the_thread_once_and_in_order(place: Place, w
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-async def test_an_answer_that_was_lost_is_taken_out_again(place: Place, world: World, nth: int) -> None:
+async def test_an_answer_that_was_lost_is_taken_out_again(place: Place, durable: World, nth: int) -> None:
     """The server stored it, calls and all, and nobody heard: who is asked again finds the thread as it was (C4)."""
     backend = place.start(Answers(_opens), f"drop_after@responses.create#{nth}")
-    async with world.threads(FLOW, backend=backend) as threads:
+    async with durable.threads(FLOW, backend=backend) as threads:
         reply = await (await threads.open("t")).send("about")
 
     assert ("open", HANDOFF) == (reply.text, place.held())
@@ -105,35 +96,35 @@ def _opens(prompt: Any) -> Any:
 )
 @pytest.mark.parametrize("fault", ["429", "500", "drop_before", "drop_after"])
 async def test_what_is_done_beside_the_answer_may_fail_as_well(
-    place: Place, world: World, operation: str, fault: str
+    place: Place, durable: World, operation: str, fault: str
 ) -> None:
     """Making, listing and clearing are asked for again until they are done."""
     backend = place.start(Answers(_opens), "drop_after@responses.create#2", f"{fault}@{operation}")
-    async with world.threads(FLOW, backend=backend) as threads:
+    async with durable.threads(FLOW, backend=backend) as threads:
         reply = await (await threads.open("t")).send("about")
 
     assert 1 == place.sandbox.world.faults.happened[fault] - (fault == "drop_after")
     assert ("open", HANDOFF) == (reply.text, place.held(-1))
 
 
-async def test_each_request_counts_its_own_repeats(place: Place, world: World) -> None:
+async def test_each_request_counts_its_own_repeats(place: Place, durable: World) -> None:
     """A request is given up by itself: what failed beside it does not add up to the end of the run (C3)."""
     lost = ["drop_after@responses.create#1", *(f"500@responses.create#{nth}" for nth in range(2, 8))]
     looks = [f"500@conversations.items.list#{nth}" for nth in range(1, 8)]
-    async with world.threads(FLOW, backend=place.start(Answers(_opens), *lost, *looks)) as threads:
+    async with durable.threads(FLOW, backend=place.start(Answers(_opens), *lost, *looks)) as threads:
         reply = await (await threads.open("t")).send("about")
 
     assert 13 == place.sandbox.world.faults.happened["500"]
     assert ("open", HANDOFF) == (reply.text, place.held())
 
 
-async def test_a_lock_of_somebody_else_is_waited_for(place: Place, world: World) -> None:
+async def test_a_lock_of_somebody_else_is_waited_for(place: Place, durable: World) -> None:
     """However often it is refused, within the run's deadline; then the answer comes (R3)."""
     model = Answers(heard)
     backend = place.start(model)
     clock = Held(place)
     backend._clock = clock
-    async with world.threads(FLOW, backend=backend) as threads:
+    async with durable.threads(FLOW, backend=backend) as threads:
         thread = await threads.open("t")
         await thread.send("one")
         place.conversations[0].busy = "resp_of_somebody"
@@ -155,9 +146,9 @@ class Held(Waits):
             self._place.conversations[0].busy = None
 
 
-async def test_a_lock_that_is_never_released_ends_the_run_and_not_the_thread(place: Place, world: World) -> None:
+async def test_a_lock_that_is_never_released_ends_the_run_and_not_the_thread(place: Place, durable: World) -> None:
     """At the run's deadline the sender is told; the message is answered once the conversation is free (L7)."""
-    async with world.threads(FLOW, backend=place.start(Answers(heard))) as threads:
+    async with durable.threads(FLOW, backend=place.start(Answers(heard))) as threads:
         thread = await threads.open("t")
         await thread.send("one")
         place.conversations[0].busy = "resp_of_somebody"
@@ -214,12 +205,12 @@ class Slow:
 
 
 @pytest.mark.parametrize("left", ["in time", "in the end"])
-async def test_an_answer_that_comes_late_is_taken_out_again(place: Place, world: World, left: str) -> None:
+async def test_an_answer_that_comes_late_is_taken_out_again(place: Place, durable: World, left: str) -> None:
     """Stored between the look at the conversation and the next request, it is no part of the thread (C2, C4)."""
     gate = Gate()
     patience = 0.2 if left == "in time" else 30.0
     backend = place.serve(Late(Slow(gate), gate), timeout=patience, stream=False)
-    async with world.threads(FLOW, backend=backend) as threads:
+    async with durable.threads(FLOW, backend=backend) as threads:
         thread = await threads.open("t")
         if left == "in time":
             reply = await thread.send("hi")
@@ -246,22 +237,22 @@ class Adding(Sandbox):
         await super().__call__(scope, receive, send)
 
 
-async def test_what_the_server_itself_adds_is_taken_for_no_answer(place: Place, world: World) -> None:
+async def test_what_the_server_itself_adds_is_taken_for_no_answer(place: Place, durable: World) -> None:
     """After a restart it is taken out once; since it comes again with the next request, it stays."""
     model = Answers(heard)
-    async with world.threads(FLOW, backend=place.serve(Adding(model))) as threads:
+    async with durable.threads(FLOW, backend=place.serve(Adding(model))) as threads:
         await (await threads.open("t")).send("one")
-    async with world.threads(FLOW, backend=place.again()) as threads:
+    async with durable.threads(FLOW, backend=place.again()) as threads:
         reply = await (await threads.open("t")).send("two")
 
     assert ("one two", 3) == (reply.text, len(model.prompts))
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])
-async def test_a_conversation_that_is_gone_is_begun_anew(place: Place, world: World, restart: bool) -> None:
+async def test_a_conversation_that_is_gone_is_begun_anew(place: Place, durable: World, restart: bool) -> None:
     """The next request makes another one and brings the whole thread."""
     model = Plays("hello", call("look", what="a"), "seen", "still here")
-    async with world.threads(FLOW, backend=place.start(model)) as threads:
+    async with durable.threads(FLOW, backend=place.start(model)) as threads:
         thread = await threads.open("t")
         await thread.send("hi")
         await thread.send("look")
@@ -269,7 +260,7 @@ async def test_a_conversation_that_is_gone_is_begun_anew(place: Place, world: Wo
         if not restart:
             await thread.send("are you there?")
     if restart:
-        async with world.threads(FLOW, backend=place.again()) as threads:
+        async with durable.threads(FLOW, backend=place.again()) as threads:
             await (await threads.open("t")).send("are you there?")
 
     assert [
@@ -285,27 +276,27 @@ async def test_a_conversation_that_is_gone_is_begun_anew(place: Place, world: Wo
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["at once", "after a restart"])
-async def test_a_conversation_that_others_have_poisoned_goes_on(place: Place, world: World, restart: bool) -> None:
+async def test_a_conversation_that_others_have_poisoned_goes_on(place: Place, durable: World, restart: bool) -> None:
     """A call nobody will answer stands behind our items: it is cleared away, or the conversation is left (R4)."""
     poison = {
         "id": "fc_x", "type": "function_call", "call_id": "call_x", "name": "x", "arguments": "{}",
         "status": "completed",
     }  # fmt: skip
-    async with world.threads(FLOW, backend=place.start(Answers(heard))) as threads:
+    async with durable.threads(FLOW, backend=place.start(Answers(heard))) as threads:
         thread = await threads.open("t")
         await thread.send("one")
         place.conversations[0].items.append(dict(poison))
         if not restart:
             reply = await thread.send("two")
     if restart:
-        async with world.threads(FLOW, backend=place.again()) as threads:
+        async with durable.threads(FLOW, backend=place.again()) as threads:
             reply = await (await threads.open("t")).send("two")
 
     assert ("one two", 1 if restart else 2) == (reply.text, len(place.conversations))
     assert ["user: one", "assistant: one", "user: two", "assistant: one two"] == place.held(-1)
 
 
-async def test_an_answer_that_was_cut_off_leaves_no_call_open(place: Place, world: World) -> None:
+async def test_an_answer_that_was_cut_off_leaves_no_call_open(place: Place, durable: World) -> None:
     """The words of half an answer are kept as they are journaled; its half of a call is cleared away (C2)."""
     flow = Flow("short")
     brief = flow.assistant("brief", instructions="Be brief.", max_output_tokens=16)
@@ -316,7 +307,7 @@ async def test_an_answer_that_was_cut_off_leaves_no_call_open(place: Place, worl
         return what
 
     long = call("look", what=" ".join(["word"] * 30))
-    async with world.threads(flow, backend=place.start(Plays(long, "ok"))) as threads:
+    async with durable.threads(flow, backend=place.start(Plays(long, "ok"))) as threads:
         thread = await threads.open("t")
         with pytest.raises(RunFailed, match="incomplete"):
             await thread.send("one")
@@ -325,7 +316,7 @@ async def test_an_answer_that_was_cut_off_leaves_no_call_open(place: Place, worl
     assert ["user: one", "user: two", "assistant: ok"] == place.held()
 
 
-async def test_an_assistant_with_a_view_of_its_own_is_shown_no_more_than_that(place: Place, world: World) -> None:
+async def test_an_assistant_with_a_view_of_its_own_is_shown_no_more_than_that(place: Place, durable: World) -> None:
     """Its request builds on nothing; the conversation is told of it by the next one that does (T)."""
     flow = Flow("sights")
     host = flow.assistant("host", instructions="Receive.")
@@ -342,7 +333,7 @@ async def test_an_assistant_with_a_view_of_its_own_is_shown_no_more_than_that(pl
         return "left"
 
     model = Plays("hello", call("invite"), "here I am", call("leave"), "bye")
-    async with world.threads(flow, backend=place.start(model)) as threads:
+    async with durable.threads(flow, backend=place.start(model)) as threads:
         thread = await threads.open("t")
         for text in ("one", "two", "three"):
             await thread.send(text)

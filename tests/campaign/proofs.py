@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
+#: Conversations at the same time: most of one is waiting.
+PLAYERS = 6
 #: Events of a random walk: all of them, and those with one seed.
 WALKED, STRIDE = 10**7, 10**5
 #: Conversations under mixed faults.
@@ -224,14 +226,19 @@ def _all_played(cases: Sequence[_Conversation], until: float) -> Found:
     """Play these until one fails or the time is over."""
     counts = Counter[str]()
     failures: list[str] = []
-    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
-        for first in range(0, len(cases), WORKERS):
-            if time.monotonic() >= until or failures:
+    with ProcessPoolExecutor(PLAYERS, get_context("spawn")) as pool:
+        playing = {pool.submit(case.play): case for case in cases}
+        for ended in as_completed(playing):
+            case = playing[ended]
+            try:
+                counted, problems = ended.result()
+            except Exception as error:  # noqa: BLE001 - which one broke is to be known
+                counted, problems = Counter[str](), [f"{type(error).__name__}: {error}"]
+            counts.update(counted)
+            failures += [f"{case}: {problem}" for problem in problems]
+            if failures or time.monotonic() >= until:
+                pool.shutdown(cancel_futures=True)
                 break
-            several = cases[first : first + WORKERS]
-            for case, (counted, problems) in zip(several, pool.map(_Conversation.play, several), strict=True):
-                counts.update(counted)
-                failures += [f"{case}: {problem}" for problem in problems]
     return Found(counts, failures)
 
 

@@ -30,7 +30,9 @@ from tests.support.assistants_servers import said_on
 REQUESTS = {"429": 1.0, "500": 1.0, "503": 1.0, "drop_before": 1.0, "drop_after": 1.0}
 ANSWERS = {"bad_arguments": 1.0, "two_handoffs": 0.5, "failed": 0.3, "stuck": 0.05}
 STREAMS = {"stall": 0.3}
-RUNS = {"expire": 0.3, "cancel_race": 1.0}
+RUNS = {"expire": 0.3, "cancel_race": 1.0, "late": 0.5}
+#: Seconds after which a late request takes effect.
+LATENESS = 0.25
 _BAD_REQUESTS, _RATE_LIMITED, _SERVER_ERRORS = 400, 429, 500
 
 
@@ -249,4 +251,4 @@ FAULTY: dict[str, Faulty] = {
     ),
 }
 
-__all__ = ["FAULTY", "Faulty", "Told", "Watched", "wrong_items", "wrong_requests"]
+__all__ = ["FAULTY", "LATENESS", "Faulty", "Told", "Watched", "wrong_items", "wrong_requests"]

@@ -27,7 +27,7 @@ from handoff.core.status import Status
 from handoff.errors import CallRefused, TicketClosed
 from handoff.sandbox import Faults, serving
 from tests.support.brisk import Brisk
-from tests.support.faulty import FAULTY, Faulty, Told, Watched
+from tests.support.faulty import FAULTY, LATENESS, Faulty, Told, Watched
 from tests.support.workshop import Bench, build
 
 RATES = (0.03, 0.1, 0.2, 0.3)
@@ -70,7 +70,8 @@ def played(backend: str, seed: int, directory: Path, *, only: str | None = None,
     rate = drawn if rate is None else rate
     shares = faulty.shares if only is None else {only: 1.0}
     rates = {name: min(1.0, share * rate) for name, share in shares.items()}
-    sandbox = Watched(Faults(rates=rates, seed=seed, slow=chance.choice(SLOW)), faulty.expire)
+    faults = Faults(rates=rates, seed=seed, slow=chance.choice(SLOW), lateness=LATENESS)
+    sandbox = Watched(faults, faulty.expire)
     limits = Limits(deadline=chance.choice(faulty.deadlines), grace=0.5)
     with serving(sandbox) as url:
         playing = _Conversation(chance, faulty, form, limits, sandbox, url, directory / "threads.db")
@@ -116,6 +117,8 @@ class _Conversation:
                 self._played.counts["restarts"] += 1
             self._played.counts["faults"] = self._sandbox.world.faults.happened.total()
             self._sandbox.world.faults = Faults()
+            if "late" in self._faulty.shares:
+                await asyncio.sleep(2 * LATENESS)  # a closed thread makes no more starts that would find it
             async with self._threads() as threads:
                 thread = await threads.open("t")
                 await thread.wait()

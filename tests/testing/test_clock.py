@@ -84,7 +84,11 @@ def test_a_cancelled_sleep_is_forgotten() -> None:
 
 def test_no_time_is_slept_at_once() -> None:
     """A sleep of nothing needs nobody to move the clock."""
-    asyncio.run(asyncio.wait_for(ManualClock().sleep(0), 1))
+    clock = ManualClock(NOON)
+
+    asyncio.run(asyncio.wait_for(clock.sleep(0), 1))
+
+    assert (0, NOON) == (clock.sleeping, clock.now())
 
 
 def test_the_clock_does_not_go_back() -> None:
@@ -200,9 +204,11 @@ def test_a_private_loop_sleeps_under_freezegun() -> None:
     """The loop on which a talk runs asynchronous bodies keeps its own time in any case."""
     loop = PrivateLoop()
     with freeze_time("2026-01-01 12:00:00"):
-        loop.run(asyncio.sleep(0.001))
+        woken = loop.run(asyncio.sleep(0.001, "woken"))
     loop.close()
     loop.close()
+
+    assert "woken" == woken
 
 
 def test_a_silence_ends_under_freezegun() -> None:
