@@ -142,6 +142,8 @@ class _Trials:
         self._scenario = scenario
         self._directory = directory
         self._idle = idle
+        # What a server keeps for all threads, such as assistants, it has from then on: no other life makes it anew.
+        self._live(self._prepared("first"))
         self._undisturbed = home = self._prepared("undisturbed")
         code = self._live(home)
         assert code == 0, f"{scenario.name} does not end well when nobody kills it: exit code {code}"
