@@ -7,6 +7,7 @@ over the wire.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import openai
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 import handoff
 from handoff import Answer, Deps, Flow, MemoryStore, Store
@@ -32,6 +35,11 @@ from tests.support.models import Held, Plays, Step
 from tests.support.workshop import Bench, Job, build
 
 FLOW = build()
+
+#: The HTTP clients that the SDK comes with, by what they stand on.
+TRANSPORTS = {"httpx2": openai.DefaultAsyncHttpxClient, "aiohttp": openai.DefaultAioHttpClient}
+#: What carries the requests of scenarios that do not say.
+TRANSPORT = os.environ.get("HANDOFF_TEST_TRANSPORT", "httpx2")
 
 
 @dataclass(frozen=True)
@@ -77,17 +85,48 @@ class Steady(Plays):
             yield piece
 
 
+class Stage(Sandbox):
+    """A sandbox that hears one scenario only.
+
+    A request that was given up when the scenario before ended may come long after: it would play a step of this one.
+
+    Attributes:
+        scenario: the key of the scenario that is on.
+    """
+
+    scenario = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        given = dict(scope.get("headers", ())).get(b"authorization")
+        if scope["type"] == "http" and given != f"Bearer {self.scenario}".encode():
+            await PlainTextResponse("that scenario is over", 410)(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
+
 @dataclass
 class Server:
     """The sandbox that the scenarios of a module share, one after the other."""
 
-    sandbox: Sandbox
+    sandbox: Stage
     url: str
+    scenarios: int = 0
 
-    def client(self) -> openai.AsyncOpenAI:
-        """A new client of the SDK. Its certificates are not loaded: that would take longer than most scenarios."""
-        http = openai.DefaultAsyncHttpxClient(verify=False)
-        return openai.AsyncOpenAI(base_url=self.url, api_key="any", http_client=http)
+    def next(self) -> str:
+        """Begin another scenario; return the key that its clients show."""
+        self.scenarios += 1
+        self.sandbox.scenario = f"scenario-{self.scenarios}"
+        return self.sandbox.scenario
+
+    def client(self, key: str, transport: str) -> openai.AsyncOpenAI:
+        """A new client of the SDK. Its certificates are not loaded: that would take longer than most scenarios.
+
+        Args:
+            key: the scenario's.
+            transport: what carries its requests, one of `TRANSPORTS`.
+        """
+        return openai.AsyncOpenAI(base_url=self.url, api_key=key, http_client=TRANSPORTS[transport](verify=False))
 
     def begin(self, model: Any, faults: Faults) -> None:
         """Let another model answer, and forget what was before."""
@@ -105,7 +144,7 @@ class Server:
 @contextmanager
 def shared_server() -> Iterator[Server]:
     """One sandbox behind a socket."""
-    sandbox = Sandbox(poll_milliseconds=1)
+    sandbox = Stage(poll_milliseconds=1)
     with serving(sandbox) as url:
         yield Server(sandbox, url)
 
@@ -121,6 +160,7 @@ class Backdrop:
         faults: what goes wrong at the server; set it before `threads`.
         model: who answers; set by `plays`.
         timeout: the backend's, in seconds of the real world.
+        transport: what carries requests, one of `TRANSPORTS`.
     """
 
     def __init__(self, form: Form, server: Server, path: Path, *, stream: bool) -> None:
@@ -131,7 +171,9 @@ class Backdrop:
         self.faults = Faults()
         self.model = Plays()
         self.timeout = 300.0
+        self.transport = TRANSPORT
         self._server = server
+        self._key = server.next()
         self._path = path
         self._memory = MemoryStore()
         self._clients: list[openai.AsyncOpenAI] = []
@@ -163,7 +205,7 @@ class Backdrop:
 
     def backend(self) -> Backend:
         """A new backend: what an earlier one knew is not there."""
-        client = self._server.client()
+        client = self._server.client(self._key, self.transport)
         self._clients.append(client)
         # A run that a server keeps is looked at again and again, which must not take the time its deadline is told in.
         clock = Brisk() if self.form.swaps else Following(self.clock)
