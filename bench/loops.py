@@ -262,10 +262,11 @@ class Ours:
 Make = Callable[[AsyncExitStack, int, Path], Coroutine[Any, Any, Loop]]
 
 
-def _client(stack: AsyncExitStack, port: int) -> Any:
-    from openai import AsyncOpenAI
+def _client(stack: AsyncExitStack, port: int, *, aiohttp: bool = False) -> Any:
+    from openai import AsyncOpenAI, DefaultAioHttpClient
 
-    client = AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="bench", max_retries=0)
+    http = DefaultAioHttpClient() if aiohttp else None
+    client = AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="bench", max_retries=0, http_client=http)
     stack.push_async_callback(client.close)
     return client
 
@@ -283,21 +284,24 @@ async def _httpx(stack: AsyncExitStack, port: int, _: Path) -> Loop:
     return Httpx(http)
 
 
-def _sdk(kind: Callable[[Any], Loop]) -> Make:
+def _sdk(kind: Callable[[Any], Loop], *, aiohttp: bool = False) -> Make:
     async def make(stack: AsyncExitStack, port: int, _: Path) -> Loop:
-        return kind(_client(stack, port))
+        return kind(_client(stack, port, aiohttp=aiohttp))
 
     return make
 
 
-def _ours(backend: str, *, stream: bool, durable: bool) -> Make:
+def _ours(backend: str, *, stream: bool = False, durable: bool = False, aiohttp: bool = False) -> Make:
     async def make(stack: AsyncExitStack, port: int, directory: Path) -> Loop:
         from handoff import SqlStore
         from handoff.backends.chat import Chat
         from handoff.backends.responses import Responses
 
         kind = Chat if backend == "chat" else Responses
-        made = kind("bench", base_url=f"http://127.0.0.1:{port}/v1", api_key="bench", stream=stream)
+        where: dict[str, Any] = {"base_url": f"http://127.0.0.1:{port}/v1", "api_key": "bench"}
+        if aiohttp:
+            where = {"client": _client(stack, port, aiohttp=True)}
+        made = kind("bench", stream=stream, **where)
         ours = Ours(made, SqlStore(directory / "threads.db") if durable else None)
         await stack.enter_async_context(ours.threads)
         return ours
@@ -311,14 +315,16 @@ WAYS: dict[str, Make] = {
     "httpx2": _httpx,
     "client.post": _sdk(Posted),
     "SDK as documented": _sdk(Documented),
-    "handoff chat": _ours("chat", stream=False, durable=False),
-    "handoff chat, durable": _ours("chat", stream=False, durable=True),
+    "handoff chat": _ours("chat"),
+    "handoff chat, durable": _ours("chat", durable=True),
     "client.post, streamed": _sdk(Streamed),
-    "handoff chat, streamed": _ours("chat", stream=True, durable=False),
+    "handoff chat, streamed": _ours("chat", stream=True),
+    "client.post, aiohttp": _sdk(Posted, aiohttp=True),
+    "handoff chat, aiohttp": _ours("chat", aiohttp=True),
     "previous_response_id, SDK": _sdk(lambda client: Chained(client, documented=True)),
     "previous_response_id, post": _sdk(lambda client: Chained(client, documented=False)),
-    "handoff responses": _ours("responses", stream=False, durable=False),
-    "handoff responses, durable": _ours("responses", stream=False, durable=True),
+    "handoff responses": _ours("responses"),
+    "handoff responses, durable": _ours("responses", durable=True),
 }
 
 

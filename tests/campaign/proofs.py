@@ -272,24 +272,31 @@ def replays(minutes: float, seed: int) -> Found:
     return test_file("tests/replay/test_replay.py", minutes, seed)
 
 
+def on_aiohttp(minutes: float, seed: int) -> Found:
+    """Run the contract with the SDK on aiohttp."""
+    return test_file("tests/contract", minutes, seed, HANDOFF_TEST_TRANSPORT="aiohttp")
+
+
 def fuzzing(minutes: float, seed: int) -> Found:
     """Send generated requests to the sandbox."""
     return test_file("tests/sandbox/test_document.py", minutes, seed)
 
 
-def test_file(path: str, minutes: float, seed: int) -> Found:
-    """Run a test file whole: what is a sample there is not one under HANDOFF_CAMPAIGN_MINUTES.
+def test_file(path: str, minutes: float, seed: int, **variables: str) -> Found:
+    """Run tests whole: what is a sample there is not one under HANDOFF_CAMPAIGN_MINUTES.
 
     Args:
-        path: the file, from the root.
+        path: their file or folder, from the root.
         minutes: how long what is endless in it may take.
         seed: of all that is random in it.
+        variables: more variables of its environment.
     """
     environment = {
         **os.environ,
         "HANDOFF_CAMPAIGN_MINUTES": str(minutes),
         "HANDOFF_TEST_SEED": str(seed),
         "HANDOFF_TEST_REQUIRE": "all",
+        **variables,
     }
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.xml"
@@ -370,6 +377,7 @@ PROOFS: tuple[Proof, ...] = (
         "recorded dialogues and tasks come out on every backend as they were recorded, and nothing is left locked",
         replays,
     ),
+    Proof("contract, on aiohttp", "every backend keeps the contract where the SDK stands on aiohttp, too", on_aiohttp),
     Proof("sandbox: fuzzing", "no generated request makes the sandbox answer what OpenAI's document forbids", fuzzing),
     Proof(
         "core: random walk", "far beyond the size that can be searched, no invariant breaks", core_walk, endless=True
