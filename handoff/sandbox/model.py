@@ -190,10 +190,11 @@ def _resolved(reference: str, root: Any) -> Any:
 
 
 def _new(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """What has come since anybody spoke; since the first output of a run that was ended, if there is one.
+    """What has come since anybody spoke; without the messages in front of an output of a run that was ended.
 
     Such a run leaves no calls behind (A14), and its messages have been acted on.
     """
     spoken = [index for index, item in enumerate(items) if isinstance(item, Spoken)]
     new = items[spoken[-1] + 1 :] if spoken else items
-    return new[next((index for index, item in enumerate(new) if is_missed(item)), 0) :]
+    missed = max((index for index, item in enumerate(new) if is_missed(item)), default=0)
+    return tuple(item for index, item in enumerate(new) if index >= missed or not isinstance(item, UserMessage))

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from handoff import RunFailed
 from handoff.clock import SystemClock
-from handoff.sandbox import Faults
+from handoff.sandbox import Faults, Sandbox
 from handoff.sandbox.calls import Call
 from handoff.sandbox.rules import refused
 from handoff.sandbox.world import Wire
@@ -402,6 +403,52 @@ async def test_a_run_that_comes_late_is_not_taken_for_the_first(durable: World, 
         gate.open()
 
         assert ("fine", ["one", "two"]) == (reply.text, servers.said())
+
+
+class Overtaken(Sandbox):
+    """A server that comes to a late start after its run has failed, ahead of the start that takes that run's place.
+
+    Args:
+        late: its clock; the first start is late.
+        over: whether the late run is over by then, or waits for its calls.
+    """
+
+    def __init__(self, late: Late, *, over: bool) -> None:
+        faults = Faults.read(f"late@runs.create,failed@runs.submit_tool_outputs,lateness={late.lateness}")
+        super().__init__(faults=faults, clock=late)
+        self._behind, self._over, self._came = late, over, False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        runs = [run for thread in self.world.threads.values() for run in thread.runs]
+        starts = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/runs")
+        if (self._over or starts) and not self._came and any(run.status == "failed" for run in runs):
+            self._came = True
+            self._behind.gate.open()
+            (thread,) = [thread for thread in self.world.threads.values() if thread.runs]
+            await until(lambda: len(thread.runs) == 2 and thread.runs[1].status == "requires_action")
+            if self._over:
+                host, port = scope["server"]
+                async with httpx2.AsyncClient(headers={"OpenAI-Beta": "assistants=v2"}) as client:
+                    path = f"/v1/threads/{thread.id}/runs/{thread.runs[1].id}/cancel"
+                    (await client.post(f"http://{host}:{port}{path}")).raise_for_status()
+        await super().__call__(scope, receive, send)
+
+
+@pytest.mark.parametrize("over", [pytest.param(True, id="over"), pytest.param(False, id="waiting")])
+async def test_a_start_that_comes_late_is_not_taken_for_the_one_after_a_failure(
+    servers: Servers, world: World, late: Late, *, over: bool
+) -> None:
+    """It has our key too, and names no run it replaces: its calls are not ours, and no body runs for them (C3, C4)."""
+    backend = servers.serve(Overtaken(late, over=over))
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        first = await thread.send(LOOK)
+        second = await thread.send("two")
+
+    assert {"late": 1, "failed": 1} == dict(servers.sandbox.world.faults.happened)
+    assert ("look returned: saw a", "You said: two") == (first.text, second.text)
+    assert ([LOOK, "two"], 1) == (servers.said(), world.bench.count("look"))
 
 
 async def test_a_handoffs_note_that_comes_late_is_not_told_twice(world: World, late: Late) -> None:

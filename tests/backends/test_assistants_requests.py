@@ -193,12 +193,21 @@ def test_a_transcript_is_told_in_messages() -> None:
 
 def test_metadata_is_mirrored_as_far_as_it_fits() -> None:
     """At most 16 pairs of the right length; ours come first, and None is left out (A10, M6)."""
-    metadata = {"page": "about", "long": "x" * 513, "k" * 65: "v", "unset": None, "list": [1], "run": "mine"}
+    metadata = {
+        "page": "about",
+        "long": "x" * 513,
+        "k" * 65: "v",
+        "unset": None,
+        "list": [1],
+        "run": "mine",
+        "replaces": "it",
+    }
     asked = request(metadata={**metadata, **{f"f{number}": "v" for number in range(20)}})
 
-    pairs = run_metadata(asked)
-    assert {"thread": "t", "run": "3", "assistant": "front", "page": "about", "list": "[1]"}.items() <= pairs.items()
-    assert (16, 16) == (len(pairs), len(mirrored(asked)))
+    pairs, replacing = run_metadata(asked, ""), run_metadata(asked, "run_1")
+    known = {"thread": "t", "run": "3", "assistant": "front", "page": "about", "list": "[1]"}
+    assert (known.items() <= pairs.items(), {**known, "replaces": "run_1"}.items() <= replacing.items()) == (True, True)
+    assert (16, 16, 16) == (len(pairs), len(replacing), len(mirrored(asked)))
     assert {"long", "k" * 65, "unset"}.isdisjoint(pairs)
 
 
@@ -206,7 +215,7 @@ def test_a_long_id_is_known_by_its_hash() -> None:
     """Our key never depends on whether the thread's id fits (C4)."""
     long = "t" * 600
 
-    assert (64, fitting(long)) == (len(run_metadata(request(thread=long))["thread"]), fitting(long))
+    assert (64, fitting(long)) == (len(run_metadata(request(thread=long), "")["thread"]), fitting(long))
 
 
 async def test_a_very_long_thread_id_and_an_empty_message(servers: Servers, world: World) -> None:
@@ -247,18 +256,26 @@ def test_why_a_run_ended(run: dict[str, Any], reason: str) -> None:
 FAILED = {"status": "failed", "last_error": {"code": "server_error"}}
 
 
+def again(name: str, replaces: str) -> dict[str, Any]:
+    """A run that was made again in the place of another."""
+    return {"id": name, "metadata": {"run": "1", "replaces": replaces}}
+
+
 @pytest.mark.parametrize(
     ("runs", "ours"),
     [
         pytest.param([], None, id="none"),
         pytest.param([{"id": "b", "metadata": {"run": "2"}}], None, id="another one's"),
-        pytest.param([{"id": "b"}, {"id": "a", **FAILED}], "b", id="made again after a failure"),
+        pytest.param([again("b", "a"), {"id": "a", **FAILED}], "b", id="made again after a failure"),
         pytest.param([{"id": "b", "status": "in_progress"}, {"id": "a", "status": "expired"}], "a", id="one came late"),
-        pytest.param([{"id": "b", **FAILED}, {"id": "a", **FAILED}], "b", id="all failed"),
+        pytest.param([{"id": "b"}, {"id": "a", **FAILED}], "a", id="one came late after a failure"),
+        pytest.param([again("c", "a"), {"id": "b"}, {"id": "a", **FAILED}], "c", id="made again after a late one"),
+        pytest.param([again("c", "a"), again("b", "a"), {"id": "a", **FAILED}], "b", id="one made again came late"),
+        pytest.param([{**again("b", "a"), **FAILED}, {"id": "a", **FAILED}], "b", id="all failed"),
     ],
 )
 def test_which_run_is_ours(runs: list[dict[str, Any]], ours: str | None) -> None:
-    """Of several with our key the first that was not to be made again; the latest is listed first."""
+    """The first with our key, or the first to replace it where it failed; the latest is listed first."""
     found = ours_in([{"metadata": {"run": "1"}, **run} for run in runs], {"run": "1"})
 
     assert ours == (found and found["id"])

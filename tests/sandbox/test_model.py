@@ -8,9 +8,10 @@ import openai
 import pytest
 
 from handoff import RuleModel, ScriptedModel, call
+from handoff.backends.base import OfferedTool, Prompt
 from handoff.core.items import Note, Output, Spoken, UserMessage
 from handoff.sandbox import Faults, Sandbox
-from handoff.sandbox.model import arguments_for, asked_for
+from handoff.sandbox.model import PlainModel, arguments_for, asked_for
 from handoff.testing import ManualClock
 from tests.sandbox.conftest import FLAT, TOOL, Inside
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # the S
 
 WELCOME = "You are welcome.\nOthers who speak in this thread: editor.\n\nFind out which page."
 EDITOR = "You are editor."
+ADD = OfferedTool("add", "Add.", {"type": "object"})
 HANDOFF = "You are editor. welcome handed over to you by add."
 
 
@@ -38,6 +40,20 @@ HANDOFF = "You are editor. welcome handed over to you by add."
 def test_a_message_asks_for_calls(text: str, calls: list[tuple[str, str]]) -> None:
     """Only a message that is nothing but calls calls anything."""
     assert calls == [(one.tool, one.arguments) for one in asked_for(text)]
+
+
+def test_what_a_run_that_was_ended_has_acted_on_is_not_done_again() -> None:
+    """Its calls are not on the thread, only their outputs are, as words: the message in front of them is answered."""
+    items = (
+        UserMessage("1", "call add {}"),
+        Note("late", 'While the earlier run was ended (expired), add returned: "1"'),
+        UserMessage("2", "call add {}"),
+        Note("late", 'add, called before the handover, returned: "2"'),
+    )
+
+    told = PlainModel().answer(Prompt("a", "", (), items, ()))
+    asked = PlainModel().answer(Prompt("a", "", (ADD,), (*items, UserMessage("3", "call add {}")), ()))
+    assert (False, [("add", "{}")]) == (bool(told.calls), [(one.tool, one.arguments) for one in asked.calls])
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,8 @@ class Assistants:
         if fresh:
             leg.thread = await self._new_thread(request, repeats)
             yield Known(f"{SPELLED}{leg.thread}")
-        stored = len(request.prompt.due) if again else 0 if fresh else await self._doubts.settle(leg)
+        stored = 0 if fresh else await self._doubts.settle(leg)
+        stored = len(request.prompt.due) if again else stored
         for _ in range(RETRIES):
             assistant = await self._registry.id_of(request, repeats)
             accepted = Accepted(len(request.prompt.due), assistant_id=assistant)
@@ -213,7 +214,7 @@ class Assistants:
                     readers=readers_of(request),
                     place=len(request.prompt.transcript) + stored,
                 ),
-                "metadata": run_metadata(request),
+                "metadata": run_metadata(request, leg.replaces),
             }
             refusal: Failed | None = None
             try:
@@ -242,7 +243,8 @@ class Assistants:
                 continue
             ours = ours_in(runs, run_key(request))
             if ours is not None and passing(ours):
-                stored = len(request.prompt.due)  # the server failed it, and keeps what came with it
+                # The server failed it, and keeps what came with it.
+                stored, leg.replaces = len(request.prompt.due), str(ours.get("id"))
             elif ours is not None:
                 leg.see(ours)
                 yield accepted

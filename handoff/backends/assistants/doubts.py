@@ -61,7 +61,7 @@ class Doubts:
             Failed: the server does not answer, or does not end a run that is in the way.
         """
         request, kept = leg.request, self._runs.kept(leg.request.thread)
-        if kept.ended == request.run - 1 and kept.doubted <= self._clock.now():
+        if kept.ended >= request.run - 1 and kept.doubted <= self._clock.now():
             return 0
         held = await self._submitted(leg)
         held |= await self._posted(leg)

@@ -25,6 +25,8 @@ PAIRS, KEY, VALUE = 16, 64, 512
 TOOLS, LEAST_TOKENS = 20, 256
 #: Metadata key of a message: which item of ours it is.
 ITEM = "item"
+#: Metadata key of a run: the server's id of the run it replaces.
+REPLACES = "replaces"
 #: What our name of a server's thread begins with: another backend's names are none of ours.
 SPELLED = "assistants:"
 
@@ -190,13 +192,15 @@ def key_of(item: Item, place: int | None = None) -> str:
             return ""
 
 
-def run_metadata(request: Request) -> dict[str, str]:
+def run_metadata(request: Request, replaces: str) -> dict[str, str]:
     """Return our key for the run (C4), and as much of the thread's metadata as fits beside it (M6).
 
     Args:
         request: a start.
+        replaces: the server's id of the run whose place it takes, one of ours that failed; empty for none.
     """
-    return {**run_key(request), **mirrored(request, PAIRS - 1)}
+    key = {**run_key(request), **({REPLACES: replaces} if replaces else {})}
+    return {**mirrored(request, PAIRS - len(key) + 1), **key}
 
 
 def run_key(request: Request) -> dict[str, str]:
@@ -217,7 +221,7 @@ def mirrored(request: Request, pairs: int = PAIRS) -> dict[str, str]:
     """
     texts = {"thread": fitting(request.thread), "assistant": request.prompt.assistant}
     for name, value in request.metadata.items():
-        if value is not None and name not in texts and name != "run":
+        if value is not None and name not in texts and name not in {"run", REPLACES}:
             texts[name] = value if isinstance(value, str) else encoded(value).decode()
     found = {name: text for name, text in texts.items() if len(name) <= KEY and len(text) <= VALUE}
     return dict(list(found.items())[:pairs])

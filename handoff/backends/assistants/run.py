@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handoff.backends.assistants.api import Failed, Wire
+from handoff.backends.assistants.messages import REPLACES
 from handoff.backends.base import Accepted, Ended, Report, Request
 from handoff.backends.citations import citations_of
 from handoff.backends.hosted_tools import scrubbed
@@ -40,6 +41,8 @@ class Leg:
     thread: str = ""
     #: The server's id of the run; empty until it is known.
     run: str = ""
+    #: The server's id of our run that failed, whose place the next start takes; empty for the first start of a run.
+    replaces: str = ""
     #: The run as it was last seen.
     latest: Wire = field(default_factory=dict[str, Any])
     #: Set when the run is to be cancelled: its end is looked for more often.
@@ -78,7 +81,7 @@ class Leg:
 
     def forget(self) -> None:
         """The run came to nothing, and another one takes its place: what it said is void."""
-        self.latest, self.run = {}, ""
+        self.latest, self.run, self.replaces = {}, "", self.run
         self.void, self.told = self.void or bool(self.told), ""
         self._texts.clear()
         self.messages.clear()
@@ -146,29 +149,25 @@ def active(run: Wire) -> bool:
     return str(run.get("status")) in ACTIVE
 
 
-def has_key(run: Wire, key: Wire) -> bool:
-    """Return whether a run is ours by key (C4).
-
-    Args:
-        run: the run.
-        key: our key, as the run's metadata has it.
-    """
-    metadata = mapping(run.get("metadata"))
-    return all(metadata.get(name) == value for name, value in key.items())
-
-
 def ours_in(runs: Sequence[Wire], key: Wire) -> Wire | None:
-    """Return the run that is ours by key; None if there is none.
+    """Return the run that is ours by key; None if there is none (C4).
 
-    Of several it is the first that did not fail of what passes: those were made again, and what comes after it is a
-    start that came late.
+    A start names the run it replaces, one that failed of what passes. Of several that replace the same one, or none,
+    the first is ours: the others are starts that came late.
 
     Args:
         runs: the latest of a thread, the latest first.
         key: our key, as the run's metadata has it.
     """
-    ours = [run for run in reversed(runs) if has_key(run, key)]
-    return next((run for run in ours if not passing(run)), ours[-1] if ours else None)
+    ours: Wire | None = None
+    for run in reversed(runs):
+        metadata = mapping(run.get("metadata"))
+        if any(metadata.get(name) != value for name, value in key.items()):
+            continue
+        replaced = metadata.get(REPLACES)
+        if ours is None or (passing(ours) and replaced == ours.get("id")):
+            ours = run
+    return ours
 
 
 def waiting(run: Wire) -> tuple[Asked, ...]:

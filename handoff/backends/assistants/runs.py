@@ -19,7 +19,6 @@ from handoff.backends.assistants.run import (
     Leg,
     active,
     called,
-    has_key,
     hosted_in,
     ours_in,
     said_in,
@@ -148,8 +147,8 @@ class Runs:
         Raises:
             Failed: one is not over in time.
         """
-        key = run_key(leg.request)
-        others = [run for run in runs if active(run) and not has_key(run, key)]
+        ours = ours_in(runs, run_key(leg.request))
+        others = [run for run in runs if active(run) and run is not ours]
         for run in others:
             logger.warning("thread %s: a run that is not ours is cancelled", leg.request.thread)
             await self.end(leg.thread, str(run.get("id")), leg.request.deadline + PATIENCE)
