@@ -30,6 +30,8 @@ logger = logging.getLogger("handoff")
 RETRIES = 10
 #: Seconds before the first repeat; doubled for each further one.
 FIRST_WAIT = 0.5
+#: Seconds that a first wait takes at most to be no warning in the log.
+SHORT_WAIT = 1.0
 #: The longest wait that is ours to choose, in seconds.
 LONGEST_WAIT = 8.0
 #: Seconds a stream is read on after its last event, so that its connection can be used again.
@@ -266,8 +268,10 @@ class Repeats:
         seconds = ours if failure.after is None else failure.after
         if seconds >= self.left:
             return False
+        # A hiccup is nobody's concern; a server that stays away, or a long wait, should not look like a hang.
+        level = logging.WARNING if self._made or seconds >= SHORT_WAIT else logging.INFO
         self._made += 1
-        logger.info("a request is made again in %.1f s (%s)", seconds, failure.reason)
+        logger.log(level, "a request is made again in %.1f s (%s)", seconds, failure.reason)
         await self._clock.sleep(seconds)
         return True
 
