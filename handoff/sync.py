@@ -25,6 +25,7 @@ from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
 from handoff.driving.decisions import Decision
+from handoff.driving.given import stands
 from handoff.driving.replies import Reply
 from handoff.errors import ConfigurationError, ThreadsClosed
 from handoff.events import ThreadEvent
@@ -46,6 +47,8 @@ class Threads(Generic[M]):
         store: Store | None = None,
         clock: Clock | None = None,
     ) -> None:
+        flow.freeze()  # here, where the caller's line can still be told in a refusal
+        flow.require_deps(deps)
         self._loop = asyncio.new_event_loop()
         self._loop_thread = threading.Thread(target=_serve, args=(self._loop,), name="handoff loop", daemon=True)
         self._loop_thread.start()
@@ -102,9 +105,13 @@ class Threads(Generic[M]):
         """Return itself."""
         return self
 
-    def __exit__(self, *error: object) -> None:
-        """Close."""
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Close; what that raises does not hide what ended the block."""
+        try:
+            self.close()
+        except Exception as closing:
+            if not stands(error, closing):
+                raise
 
     def close(self) -> None:
         """Stop driving, let running bodies finish, and end the loop thread. A second call does nothing."""

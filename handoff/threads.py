@@ -29,17 +29,13 @@ from handoff.declaration.metadata import Deps, Metadata
 from handoff.declaration.versions import fitted
 from handoff.driving.capabilities import require_carried
 from handoff.driving.driver import Driver
+from handoff.driving.given import require_opening, require_parts, stands
 from handoff.driving.ledger import summary_of
 from handoff.driving.listeners import Listeners
 from handoff.driving.rooms import Rooms
 from handoff.driving.side_rooms import room_place
 from handoff.driving.silences import Silences
-from handoff.errors import (
-    ConfigurationError,
-    StoreBehind,
-    ThreadsClosed,
-    ThreadUnknown,
-)
+from handoff.errors import ConfigurationError, StoreBehind, ThreadsClosed, ThreadUnknown
 from handoff.events import ThreadEvent, told
 from handoff.store.access import StoreAccess
 from handoff.store.base import Commit, Store, Summary
@@ -70,8 +66,8 @@ class Threads(Generic[M]):
 
     Raises:
         DefinitionError: if the flow cannot work, or its deps are missing.
-        ConfigurationError: if no backend is given and the flow has no offline rules, or the backend does not carry what
-            an assistant declares.
+        ConfigurationError: if no backend is given and the flow has no offline rules, the backend does not carry what an
+            assistant declares, or it is no backend, or the store no store.
     """
 
     def __init__(
@@ -86,6 +82,7 @@ class Threads(Generic[M]):
     ) -> None:
         flow.freeze()
         flow.require_deps(deps)
+        require_parts(backend, store)
         self.flow = flow
         self.deps = deps
         self.backend: Backend = _offline(flow) if backend is None else backend
@@ -127,9 +124,13 @@ class Threads(Generic[M]):
         self._silences.start()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        """Close."""
-        await self.close()
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Close; what that raises does not hide what ended the block."""
+        try:
+            await self.close()
+        except Exception as closing:
+            if not stands(error, closing):
+                raise
 
     async def close(self) -> None:
         """Stop driving, let running bodies finish, and close backend and store. A second call does nothing.
@@ -164,8 +165,9 @@ class Threads(Generic[M]):
 
         Raises:
             FlowChanged: if the stored thread does not fit the flow as it is now.
-            ConfigurationError: if it is the id of a side room.
+            ConfigurationError: if it is the id of a side room or no id, or the metadata is not the flow's.
         """
+        require_opening(self.flow, thread, metadata)
         name = self.clock.new_id() if thread is None else thread
         if room_place(name) is not None:
             raise ConfigurationError(f"{name} is the id of a side room, which its call opens: use get() to look at it")

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from pydantic_core import to_jsonable_python
 
 from handoff.backends.base import Prompt
-from handoff.core.items import Asked, Spoken
+from handoff.core.items import Asked, Note, Output, Spoken, UserMessage
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.guards import name_of
 from handoff.errors import ScriptMismatch
@@ -59,7 +59,13 @@ class ScriptedModel:
                 exception is raised once, and the next request gets the step after it.
             strict: a call of a tool that is not offered fails the request, and `close` reports steps nobody came to.
                 False: calls go out as written, and steps may be left over.
+
+        Raises:
+            TypeError: the steps of an assistant are one text instead of a list.
         """
+        for steps in script.values():
+            if isinstance(steps, str):
+                raise TypeError(f"the steps of an assistant are a list: write [{steps!r}]")
         self.prompts: list[Prompt] = []
         self._steps = {name if isinstance(name, str) else name.name: tuple(steps) for name, steps in script.items()}
         self._strict = strict
@@ -140,5 +146,18 @@ def _answer(step: str | Asked | tuple[Asked, ...] | Answer) -> Answer:
 
 def _seen(prompt: Prompt) -> str:
     tools = ", ".join(tool.name for tool in prompt.tools) or "no tools"
-    last = f" after {prompt.items[-1]!r}" if prompt.items else ""
+    last = f" after {_item(prompt.items[-1])}" if prompt.items else ""
     return f"{last}; it was offered {tools}"
+
+
+def _item(item: object) -> str:
+    """The latest item of a transcript in words; what is no message and no output as it is written."""
+    match item:
+        case UserMessage(text=text):
+            return f"the user's {text!r}"
+        case Output(tool=tool, text=text):
+            return f"{tool}'s output {text!r}"
+        case Note(text=text):
+            return f"the note {text!r}"
+        case _:
+            return repr(item)

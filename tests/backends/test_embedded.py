@@ -209,7 +209,7 @@ def test_a_mismatch_with_the_script_is_told_as_the_reason() -> None:
     (ended,) = reports(ScriptedModel({}))
 
     assert isinstance(ended, Ended)
-    assert ended.reason.startswith("ScriptMismatch: editor has no step for its turn 1 after UserMessage")
+    assert ended.reason.startswith("ScriptMismatch: editor has no step for its turn 1 after the user")
 
 
 def test_close_reports_an_unused_step_once() -> None:

@@ -152,7 +152,7 @@ def test_a_turn_without_a_step_fails_and_shows_what_was_offered() -> None:
     model = ScriptedModel({"welcome": ["hello"]})
 
     with pytest.raises(
-        ScriptMismatch, match=r"editor has no step for its turn 1 after UserMessage.*; it was offered open_page"
+        ScriptMismatch, match=r"editor has no step for its turn 1 after the user.s .*; it was offered open_page"
     ):
         model.answer(prompt("editor", user("hi"), tools=("open_page",)))
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+
 from handoff.backends.wire import Failure, Repeats
 
 
