@@ -19,6 +19,8 @@ from handoff.doctor.report import Finding
 TOKENS = 256
 #: How often a run is looked at, and after how many seconds again.
 LOOKS, PAUSE = 20, 0.25
+#: Where a run keeps its thread locked.
+_ACTIVE = frozenset({"queued", "in_progress", "requires_action", "cancelling"})
 #: The id of a response that no server has.
 NOBODY = "resp_of_nobody"
 
@@ -224,11 +226,24 @@ async def lock_probe(asker: Asker, model: str, clock: Clock) -> list[Finding]:
         await asker.ask("POST", f"{path}/runs/{run.data.get('id')}/cancel")
         able = status in {"requires_action", "completed"}
         seen = "a run is carried out" if able else f"a run came to {status}"
-        lock = "a message is refused while a run is active" if not locked.fine else "a message was taken beside a run"
-        return [Finding("assistants", able, seen), Finding("assistants: lock", able=not locked.fine, seen=lock)]
+        return [Finding("assistants", able, seen), _lock(status, taken=locked.fine)]
     finally:
         for path in made:
             await asker.ask("DELETE", path)
+
+
+def _lock(status: str, *, taken: bool) -> Finding:
+    """What a message sent right after a run began says of the lock; a run that was quick may have been over by then.
+
+    Args:
+        status: where the run was found afterwards.
+        taken: whether the message was.
+    """
+    if not taken:
+        return Finding("assistants: lock", able=True, seen="a message is refused while a run is active")
+    if status in _ACTIVE:
+        return Finding("assistants: lock", able=False, seen="a message was taken beside a run")
+    return Finding("assistants: lock", able=None, seen=f"the run was {status} before a message met it")
 
 
 async def _status(asker: Asker, path: str, clock: Clock) -> str:

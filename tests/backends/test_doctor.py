@@ -216,6 +216,22 @@ async def test_a_thread_that_does_not_lock_is_noticed() -> None:
     assert (1, False) == (refused, able(report)["assistants: lock"])
 
 
+async def test_a_run_that_was_over_before_a_message_met_it_says_nothing_of_the_lock() -> None:
+    """A model that answers at once, without the call it was told to make, leaves no time to try the lock."""
+
+    def judge(method: str, path: str, __: Body, ___: Any) -> Response | None:
+        if path.endswith("/messages"):
+            return JSONResponse({"id": "msg_1", "object": "thread.message"})
+        if method == "GET" and "/runs/" in path:
+            return JSONResponse({"id": "run_1", "object": "thread.run", "status": "completed"})
+        return None
+
+    report, _ = await found(judge)
+
+    assert able(report)["assistants: lock"] is None
+    assert "the run was completed before a message met it" == seen(report, "assistants: lock")
+
+
 # -- a server that cannot be used --------------------------------------------------------------------------------------
 
 
