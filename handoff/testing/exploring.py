@@ -86,27 +86,29 @@ def explore(
 
     Raises:
         ScheduleFailed: something does not hold; no schedule that is less disturbed, or as much and shorter, fails.
-        ConfigurationError: a tool of the flow consults another; the schedule cannot be played; or the same steps do not
-            lead to the same world: the deps are not made anew, or tools or model depend on chance or time.
+        ConfigurationError: the test calls a tool that consults another flow (or a scenario's model might); the schedule
+            cannot be played; or the same steps do not lead to the same world: the deps are not made anew, or tools or
+            model depend on chance or time.
     """
     __tracebackhide__ = True
-
-    consulting = next((tool for tool in flow.declared_tools if tool.consults), None)
-    if consulting is not None:
-        raise ConfigurationError(
-            f"{flow.name} cannot be explored: {consulting.name} consults another flow, and a body that waits for a "
-            "side room cannot be begun again; explore the consulted flow by itself, and play the two with a Talk"
-        )
 
     def lend() -> Deps | None:
         return deps() if deps else None
 
+    consulting = {tool.name for tool in flow.declared_tools if tool.consults}
     if isinstance(test, Scenario):
-        scenario = test
+        scenario = test  # its model may call whatever it is offered
     else:
         with Rehearsal(flow, deps=lend(), metadata=metadata) as talk:
             test(talk)
         scenario = talk.scenario
+        consulting &= talk.model.called
+    if consulting:
+        raise ConfigurationError(
+            f"{flow.name} cannot be explored: {min(consulting)} consults another flow, and a body that waits for a "
+            "side room cannot be begun again; explore the consulted flow by itself, play the two with a Talk, and explore a "
+            "test that does not call it"
+        )
 
     loop = PrivateLoop()
 

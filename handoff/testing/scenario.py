@@ -20,7 +20,6 @@ from handoff.core.state import Run, Ticket
 from handoff.core.status import Status
 from handoff.declaration.assistants import M
 from handoff.declaration.flow import Flow
-from handoff.declaration.metadata import Deps
 from handoff.driving.decisions import Decision
 from handoff.errors import ConfigurationError
 from handoff.models import Answer
@@ -106,6 +105,11 @@ class Learned:
     def __init__(self) -> None:
         self._answers: dict[tuple[str, Stimulus], list[Answer]] = defaultdict(list)
 
+    @property
+    def called(self) -> set[str]:
+        """The names of the tools that it has learned to call."""
+        return {asked.tool for answers in self._answers.values() for answer in answers for asked in answer.calls}
+
     def learn(self, prompt: Prompt, answer: Answer) -> None:
         """Remember what was answered.
 
@@ -167,8 +171,8 @@ class Rehearsal(Talk[M]):
         rulings: what people decided, by tool.
     """
 
-    def __init__(self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None) -> None:
-        super().__init__(flow, deps=deps, metadata=metadata)
+    def __init__(self, flow: Flow[M, Any], **options: Any) -> None:  # those of a Talk; a room's talk is one, too
+        super().__init__(flow, **options)
         self.messages: list[str | Message | Edit | Pause] = []
         self.model = Learned()
         self.rulings: dict[str, list[Ruling]] = {}
