@@ -62,7 +62,6 @@ class Shape(Enum):
 
 app = typer.Typer(
     name="handoff",
-    help="Conversations as state machines: one thread, many assistants, and a declared way from one to the next.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -73,6 +72,24 @@ threads = typer.Typer(
     help="Look into a store, and decide about its tickets.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(threads, name="threads")
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from handoff import __version__  # noqa: PLC0415 - `--help` must stay quick
+
+        typer.echo(f"handoff {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="say which one this is")
+    ] = False,
+) -> None:
+    """Conversations as state machines: one thread, many assistants, and a declared way from one to the next."""
+    del version  # told by then
 
 
 @app.command()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from handoff import ConfigurationError, Model
+from handoff import ConfigurationError, Flow, Model
 from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.loading import imported
 from handoff.cli.printing import notice
@@ -60,7 +60,7 @@ def sandbox(options: Options) -> Exit:
 
 
 def load_model(named: str) -> Model:
-    """Return the model object of that name.
+    """Return the model object of that name; of a flow, its offline rules.
 
     Args:
         named: `module:object`; an object may be inside another, `module:one.other`.
@@ -79,6 +79,10 @@ def load_model(named: str) -> Model:
         if not hasattr(found, part):
             raise UsageRefused(f"{place} has no {name}: name a model object that it has")
         found = getattr(found, part)
+    if isinstance(found, Flow):
+        if found.offline is None:
+            raise UsageRefused(f"the flow {found.name} has no offline rules: name a model object")
+        found = found.offline
     if isinstance(found, type) or not callable(getattr(found, "answer", None)):
         raise UsageRefused(f"{named} is no model object: it must be an instance with a method answer(prompt)")
     model: Model = found

@@ -163,11 +163,16 @@ class RuleModel:
     # -- answering -----------------------------------------------------------------------------------------------------
 
     def answer(self, prompt: Prompt) -> Answer:
-        """Answer by the first rule that applies.
+        """Answer by the first rule that applies; for an assistant of a consulted flow, by the rules of that flow.
+
+        One model answers for all of them where it is asked over a server, such as the sandbox.
 
         Args:
             prompt: what the model is shown.
         """
+        consulted = self._consulted(prompt.assistant)
+        if consulted is not None:
+            return consulted.answer(prompt)
         offered = {tool.name for tool in prompt.tools}
         answer = _answer(self._said(prompt, offered))
         missing = [asked.tool for asked in answer.calls if asked.tool not in offered]
@@ -194,6 +199,21 @@ class RuleModel:
             known = self._abilities(name)
             lines += [f"{name}:", *(f"  - {ability}" for ability in known)] if known else []
         return "\n".join(lines)
+
+    def _consulted(self, assistant: str) -> RuleModel | None:
+        """The rules of the consulted flow that has this assistant; None for one of our own, or if there is none."""
+        if assistant in self._flow.assistants:
+            return None
+        flows, seen = [*self._flow.consulted], set[int]()
+        while flows:
+            flow = flows.pop(0)
+            if id(flow) in seen:
+                continue
+            seen.add(id(flow))
+            if assistant in flow.assistants and isinstance(flow.offline, RuleModel):
+                return flow.offline
+            flows += flow.consulted
+        return None
 
     def _abilities(self, assistant: str) -> list[str]:
         return list(dict.fromkeys(rule.ability for rule in self._patterns if rule.assistant == assistant))

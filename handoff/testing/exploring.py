@@ -106,8 +106,8 @@ def explore(
     if consulting:
         raise ConfigurationError(
             f"{flow.name} cannot be explored: {min(consulting)} consults another flow, and a body that waits for a "
-            "side room cannot be begun again; explore the consulted flow by itself, play the two with a Talk, and explore a "
-            "test that does not call it"
+            "side room cannot be begun again; explore the consulted flow by itself, play the two with a Talk, "
+            "and explore a test that does not call it"
         )
 
     loop = PrivateLoop()

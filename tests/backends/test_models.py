@@ -14,6 +14,7 @@ from handoff.backends.base import OfferedTool, Prompt
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import ToolCall
 from handoff.errors import DefinitionError
 from handoff.models import Answer, RuleModel, ScriptedModel, ScriptMismatch, call
 
@@ -370,6 +371,35 @@ def test_a_rule_may_apply_only_while_a_tool_is_offered(
 ) -> None:
     """Else the rules behind it are tried."""
     assert answer == passing.answer(prompt("editor", due=(user("shorten it"),), tools=tools))
+
+
+def test_assistants_of_a_consulted_flow_go_by_the_rules_of_that_flow() -> None:
+    """A server asks one model for all assistants it is told of, those of side rooms included."""
+    law, legal, shop = Flow("law"), Flow("legal"), Flow("shop")
+    judge = law.assistant("judge", instructions="Decide.")
+    clerk = legal.assistant("clerk", instructions="Ask the judge.")
+    seller = shop.assistant("seller", instructions="Ask the clerk.")
+
+    def ask(asked: ToolCall) -> str:
+        """Ask."""
+        return asked.id
+
+    clerk.tool(consults=law)(ask)
+    seller.tool(consults=legal)(ask)
+    for flow, assistant in ((law, judge), (legal, clerk), (shop, seller)):
+        RuleModel(flow).when(assistant, "who")(_named(assistant.name))
+
+    names = [shop.offline.answer(prompt(name, due=(user("who"),))).text for name in ("seller", "clerk", "judge")]
+
+    assert ["seller", "clerk", "judge"] == names
+
+
+def _named(name: str) -> Callable[[Any], str]:
+    def say(_match: Any) -> str:
+        """Who."""
+        return name
+
+    return say
 
 
 def test_hearing_after_no_tool_is_refused(passing: RuleModel) -> None:

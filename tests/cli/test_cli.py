@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from handoff import __version__
 from tests.support.cli import Commands, finished, handoff, started
 
 __all__ = ["handoff"]  # the fixture
@@ -37,6 +38,13 @@ you    want a pen
 ── front → store (ask_for) ──
 store  a pen is wanted.
 """
+
+
+def test_the_version_is_told(handoff: Commands) -> None:
+    """Whoever reports a bug can say which version has it."""
+    found = handoff("--version")
+
+    assert (0, f"handoff {__version__}\n") == (found.code, found.out)
 
 
 def test_run_shows_the_handoff(handoff: Commands) -> None:

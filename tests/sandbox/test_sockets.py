@@ -135,6 +135,7 @@ def test_the_command_serves_until_ctrl_c(tmp_path: Path) -> None:
         pytest.param("handoff.sandbox.model:Other", "has no Other", id="no-name"),
         pytest.param("handoff.sandbox.model:PlainModel", "is no model object", id="class"),
         pytest.param("handoff.sandbox.model:FORCED", "is no model object", id="no-answer"),
+        pytest.param("tests.threads.test_sync:FLOW", "has no offline rules", id="flow-without-rules"),
     ],
 )
 def test_a_model_that_is_none_is_refused(named: str, problem: str) -> None:
@@ -150,6 +151,13 @@ def test_a_model_object_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handoff.sandbox.model, "one", PlainModel(), raising=False)
 
     assert handoff.sandbox.model.one is load_model("handoff.sandbox.model:one")
+
+
+def test_a_flow_stands_for_its_offline_rules() -> None:
+    """What plays the model where nothing else is given is named by naming the flow."""
+    from flows.site_editor import flow
+
+    assert flow.offline is load_model("flows.site_editor:flow")
 
 
 @pytest.mark.parametrize("module", ["handoff", "handoff.sandbox", "handoff.cli"])
