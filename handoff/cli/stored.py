@@ -22,7 +22,7 @@ from handoff.cli.loading import installed_flow, load_flow
 from handoff.cli.printing import STAGES, Screen, clean, counted, notice, write, write_json
 from handoff.cli.talking import printer_for
 from handoff.driving.decisions import decide, deliver, needs_flow, thread_state
-from handoff.driving.history import folded, replay
+from handoff.driving.history import folded, replay, under_way
 from handoff.driving.side_rooms import room_place
 from handoff.store import Summary
 
@@ -91,6 +91,9 @@ def show_thread(path: Path, name: str, *, json: bool) -> Exit:
         screen.line(f"  {counted(state.usage)}", "dim")
     for event in events:
         screen.show(event)
+    for call, started in under_way(state):
+        progress = "has started and not ended" if started else "has no output yet"
+        screen.line(f"call {call.tool}({call.arguments}) {progress}", "yellow")
     for row in tickets:
         screen.line(
             f"ticket {row.id}: {row.tool}({row.arguments}), asked by {row.asker}, {STAGES[row.stage]}", "yellow"
@@ -259,4 +262,4 @@ def _advice(stage: str, thread: str, ticket: str, path: Path) -> str:
     if verbs is None:
         return "its result will come by itself"
     output = "" if stage == "approval" else " --output TEXT"
-    return f"handoff threads {verbs} {thread}/{ticket} --store {path}{output}"
+    return f"handoff threads {verbs} {thread}/{ticket} --store {path}{output} [--flow FLOW]"

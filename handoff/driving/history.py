@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from handoff.core import fold
 from handoff.core.codec import load
-from handoff.core.state import State
+from handoff.core.state import Call, Progress, State
 from handoff.events import ThreadEvent, told
 from handoff.store.base import JournalRecord
 
@@ -46,3 +46,14 @@ def folded(records: Iterable[JournalRecord]) -> State | None:
     for record in records:
         state = fold(state, load(record.data))
     return state
+
+
+def under_way(state: State | None) -> list[tuple[Call, bool]]:
+    """Return the calls of the open batch that have no output yet, and whether each is known to have started.
+
+    Args:
+        state: the thread.
+    """
+    batch = None if state is None or state.run is None else state.run.batch
+    entries = [] if batch is None else [entry for entry in batch.entries if not entry.settled]
+    return [(entry.call, entry.progress is Progress.STARTED) for entry in entries]

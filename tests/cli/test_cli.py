@@ -254,6 +254,15 @@ def test_a_killed_chat_goes_on_where_it_was(tmp_path: Path, handoff: Commands) -
     assert ["survived", "a pen is wanted."] == [one["text"] for one in said if "assistant" in one][1:]
 
 
+def test_a_killed_thread_shows_what_was_under_way(tmp_path: Path, handoff: Commands) -> None:
+    """Whoever looks at a thread that stands still reads which call it stands at."""
+    finished(started(tmp_path, "run", "desk.py", "survive ran.txt", "--thread", "t", "--store", handoff.store))
+
+    shown = handoff("threads", "show", "t", "--store", handoff.store).out.splitlines()
+
+    assert 'call survive({"path": "ran.txt"}) has no output yet' == shown[-1]
+
+
 def test_ctrl_c_cancels_the_run(tmp_path: Path, handoff: Commands) -> None:
     """The first Ctrl-C cancels the run and waits for running bodies; the second one ends the process at once."""
     process = started(tmp_path, "run", "desk.py", "wait", "--thread", "t", "--store", handoff.store, "--json")

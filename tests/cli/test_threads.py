@@ -67,7 +67,7 @@ def test_show_tells_what_happened(handoff: Commands) -> None:
     assert "  item = 'a pen'" in found
     assert "── front → store (ask_for) ──" in found
     assert "ticket T1: hand_out({}), asked by store, waits for approval" in found
-    assert f"  handoff threads approve|refuse t/T1 --store {handoff.store}" in found
+    assert f"  handoff threads approve|refuse t/T1 --store {handoff.store} [--flow FLOW]" in found
 
 
 def test_show_of_no_thread_is_wrong_usage(handoff: Commands) -> None:
