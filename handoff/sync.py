@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, Generic, Self, TypeVar
 
 from handoff import thread as asynchronous_thread
@@ -229,7 +230,14 @@ class Thread(Generic[M]):
         self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None
     ) -> Iterator[ThreadEvent]:
         """As `handoff.Thread.stream`."""
-        events = self._thread.stream(content, while_running=while_running, key=key)
+        return self._each(self._thread.stream(content, while_running=while_running, key=key))
+
+    def watch(self) -> Iterator[ThreadEvent]:
+        """As `handoff.Thread.watch`: it blocks until something happens, so it is for a thread of its own."""
+        with contextlib.suppress(ThreadsClosed):
+            yield from self._each(self._thread.watch())
+
+    def _each(self, events: AsyncGenerator[ThreadEvent, None]) -> Iterator[ThreadEvent]:
         try:
             while True:
                 try:

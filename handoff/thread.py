@@ -167,6 +167,13 @@ class Thread(Generic[M]):
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
 
+    def watch(self) -> AsyncGenerator[ThreadEvent, None]:
+        """Yield what happens on the thread in this process, whoever caused it, until the threads are closed.
+
+        It watches from its first step on. `stream` is for one message and its answer; this is for whoever looks on.
+        """
+        return self._threads.listeners.events(self.id)
+
     async def post(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """Send a message and return as soon as it is committed; the arguments and errors are those of `send`."""
         receipt = await self._post_message(content, while_running, key or self._threads.clock.new_id())

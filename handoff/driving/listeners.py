@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from handoff.core.events import Event
 from handoff.core.state import State
-from handoff.errors import HandoffError
+from handoff.errors import HandoffError, ThreadsClosed
 from handoff.events import ThreadEvent
 
 Watcher: TypeAlias = Callable[[ThreadEvent], None]
@@ -61,6 +61,21 @@ class Listeners:
     def watching(self, thread: str, watcher: Watcher) -> AbstractContextManager[None]:
         """Call `watcher` with every event of the thread in this process, while the block lasts."""
         return _joined(self._watchers, thread, watcher)
+
+    async def events(self, thread: str) -> AsyncGenerator[ThreadEvent, None]:
+        """Yield every event of the thread in this process until the threads are closed.
+
+        Raises:
+            HandoffError: the thread cannot go on here.
+        """
+        queue: asyncio.Queue[ThreadEvent | None] = asyncio.Queue()
+        over: asyncio.Future[HandoffError] = asyncio.get_running_loop().create_future()
+        over.add_done_callback(lambda _: queue.put_nowait(None))
+        with self.watching(thread, queue.put_nowait), self.awaiting(thread, over):
+            while (event := await queue.get()) is not None:
+                yield event
+        if not isinstance(over.result(), ThreadsClosed):
+            raise over.result()
 
     def observing(self, thread: str, observer: Observer) -> AbstractContextManager[None]:
         """Call `observer` with every journaled event of the thread seen here, while the block lasts."""
