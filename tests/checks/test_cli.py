@@ -93,7 +93,10 @@ def test_as_text_a_finding_has_its_line_path_and_remedy(handoff: CommandLine) ->
     assert said.splitlines() == [
         f"faulty.py:17: error: {problem} [possibly-unset]",
         "    path: clerk -pay-> cashier",
-        "    Set product on every way to cashier, or write {% if product %} around what needs it",
+        (
+            "    Set product on every way to cashier, let many look at product as well (each field is followed by itself), "
+            "or write {% if product %} around what needs it"
+        ),
         "faulty.py:10: unknown: many: its answer depends on more than whether limit is set",
         "faulty: 1 error, 1 unknown",
     ]
