@@ -62,6 +62,10 @@ def ask_for_layout(match: re.Match[str]) -> Answer:
         r"it is (?P<off>not |no |no longer |not yet )?(?:a )?draft(?: any ?more)?",
         rf"{_PAGE} is (?P<off>not |no |no longer |not yet )?(?:a )?draft(?: any ?more)?",
         rf"(?P<off>unmark|take|remove) {_PAGE} (?:as|from|out of)(?: the)? (?:a )?drafts?",
+        rf"(?:{_PAGE}|this) (?:is|should) (?P<off>no longer be|not be|no longer|not) (?:a )?draft(?: any ?more)?",
+        rf"(?:{_PAGE}|this) (?P<off>isn['’]?t) (?:a )?draft(?: any ?more)?",
+        r"make this (?:a )?draft",
+        r"turn (?:the )?draft(?: mode)? (?:on|(?P<off>off))",
         r"(?P<off>no longer|not) (?:a )?draft(?: any ?more)?",
         r"draft(?: mode)? (?:on|(?P<off>off))",
     ),
@@ -104,6 +108,7 @@ def ask_to_add_item(match: re.Match[str]) -> Answer:
     editor,
     *whole(
         rf"{_LOSE}(?: the)? {_ONE_OF}:? {VALUE}(?: from {_PAGE})?",
+        rf"{_LOSE} the (?P<value>[\w-]+) {_ONE_OF}",
         rf"un(?P<one>tag)(?: {_PAGE})?(?: as| from)? {VALUE}",
         rf"(?:remove|delete|drop|take|strike) {VALUE} (?:from|out of|off) {_LIST}",
         rf"(?:remove|delete|drop|take|strike) {VALUE} (?:from|out of|off) {KEY}",
@@ -120,7 +125,7 @@ def ask_to_remove_item(match: re.Match[str]) -> Answer:
 @rules.when(
     editor,
     *whole(
-        rf"{_LOSE} (?:the )?setting (?P<key>[A-Za-z_][\w.-]*)",
+        rf"{_LOSE} (?:the )?(?:setting|key|field|metadata key) {OPENING}?(?P<key>[A-Za-z_][\w.-]*){CLOSING}?",
         rf"{_LOSE} (?:the )?(?P<key>[A-Za-z_][\w.-]*) setting",
         rf"{_LOSE} {_KNOWN}",
         rf"unset {KEY}",

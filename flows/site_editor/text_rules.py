@@ -33,7 +33,7 @@ _TEXT = r"(?: (?:the|this) (?:text|words?|sentence|paragraph|phrase|line|passage
 _OLD, _NEW = quoted("old"), quoted("new", empty=True)
 _NAME = rf"{OPENING}?(?P<section>{UNQUOTED}{{1,120}}?){CLOSING}?"
 _NAMED = _NAME.replace("section", "named")
-_SECTION = rf"(?:the )?(?:section (?:called |named |on |about )?{_NAME}|{_NAMED} section)"
+_SECTION = rf"(?:the )?(?:(?:whole |entire )?section (?:called |named |on |about )?{_NAME}|{_NAMED} section)"
 _ANY = rf"(?:the )?(?:section )?{_NAME}(?: section)?"
 _OTHER = rf"(?:the )?(?:section )?{OPENING}?(?P<other>{UNQUOTED}{{1,120}}?){CLOSING}?(?: section)?"
 _BEFORE, _AFTER = r"before|above|ahead of|in front of", r"after|below|behind|under"
@@ -142,13 +142,36 @@ def ask_for_section(match: re.Match[str]) -> Answer:
     return calling(add_paragraph, text=f"## {match['heading']}\n\n{match['text'] or ''}".rstrip())
 
 
+# Before the paragraphs: of two texts in quotes neither is a part of the other.
+@rules.when(
+    editor,
+    *whole(
+        rf"{_ADD}{_TEXT} {quoted('text')} (?:right |just )?{_BESIDE}{_TEXT} {quoted('anchor')}",
+        rf"append{_TEXT} {quoted('text')} to{_TEXT} {quoted('anchor')}",
+        rf"(?P<before>prepend){_TEXT} {quoted('text')} to{_TEXT} {quoted('anchor')}",
+        rf"(?:right )?{_BESIDE}{_TEXT} {quoted('anchor')},? {_ADD}{_TEXT} {quoted('text')}",
+        rf"{quoted('text')} (?:should|must) (?:come|go|stand|be) (?:right )?{_BESIDE} {quoted('anchor')}",
+        rf"(?:insert|add) (?P<text>{UNQUOTED}+?) {_BESIDE} (?P<anchor>{UNQUOTED}+?)",
+        rf"let {quoted('text')} (?P<before>precede|lead) {quoted('anchor')}",
+        rf"let {quoted('text')} follow {quoted('anchor')}",
+    ),
+)
+def ask_to_insert(match: re.Match[str]) -> Answer:
+    """Insert "NEW" before (or after) "TEXT"."""
+    place = "before" if match.groupdict().get("before") else "after"
+    return calling(insert_text, text=match["text"], place=place, anchor=match["anchor"])
+
+
 @rules.when(
     editor,
     *whole(
         rf"{_ADD}(?: {_PIECE})?:? {quoted('text')} (?:at|to) the (?:(?P<start>{_FIRST})|{_LAST})"
         rf"(?: of (?:the (?:page|text|post)|{_SECTION}))?",
         rf"{_ADD}(?: {_PIECE})?:? {quoted('text')} (?:to|in|into|under|below) {_SECTION}",
+        rf"{_ADD} {_PIECE}:? {quoted('text')} (?:to|at the end of) (?:the page|the post|it)",
         rf"{_ADD} {_PIECE}:? {quoted('text')}",
+        rf"{_ADD} {_PIECE},? (?:saying|that says|reading|with):? {quoted('text')}",
+        rf"(?:a |another )?new (?:paragraph|sentence):? {quoted('text')}",
         rf"{_ADD} {_PIECE} (?:at|to) the (?:(?P<start>{_FIRST})|{_LAST})(?: of the page)?,?"
         rf" (?:saying|that says|reading|with):? {quoted('text')}",
         rf"append(?: the text)?:? {quoted('text')}(?: to (?:the page|the text|it))?",
@@ -169,24 +192,12 @@ def ask_for_paragraph(match: re.Match[str]) -> Answer:
 @rules.when(
     editor,
     *whole(
-        rf"{_ADD}{_TEXT} {quoted('text')} (?:right )?{_BESIDE}{_TEXT} {quoted('anchor')}",
-        rf"(?:right )?{_BESIDE}{_TEXT} {quoted('anchor')},? {_ADD}{_TEXT} {quoted('text')}",
-        rf"{quoted('text')} (?:should|must) (?:come|go|stand|be) (?:right )?{_BESIDE} {quoted('anchor')}",
-        rf"(?:insert|add) (?P<text>{UNQUOTED}+?) {_BESIDE} (?P<anchor>{UNQUOTED}+?)",
-        rf"let {quoted('text')} (?P<before>precede|lead) {quoted('anchor')}",
-        rf"let {quoted('text')} follow {quoted('anchor')}",
-    ),
-)
-def ask_to_insert(match: re.Match[str]) -> Answer:
-    """Insert "NEW" before (or after) "TEXT"."""
-    place = "before" if match.groupdict().get("before") else "after"
-    return calling(insert_text, text=match["text"], place=place, anchor=match["anchor"])
-
-
-@rules.when(
-    editor,
-    *whole(
-        rf"(?:replace|exchange|swap(?: out)?|switch|substitute){_TEXT} {_OLD} (?:with|by|for|against) {_NEW}",
+        rf"(?:replace|exchange|swap(?: out)?|switch){_TEXT} {_OLD} (?:with|by|for|against) {_NEW}",
+        rf"substitute{_TEXT} {_OLD} (?:with|by) {_NEW}",
+        rf"substitute{_TEXT} {_NEW} for{_TEXT} {_OLD}",  # the new one comes first here
+        rf"(?:it|that) should (?:be|say|read) {_NEW} (?:instead of|and not|not) {_OLD}",
+        rf"make (?:it|that) {_NEW} (?:instead of|and not) {_OLD}",
+        rf"(?:rephrase|reword){_TEXT} {_OLD} (?:to|into|as) {_NEW}",
         rf"(?:change|turn|rewrite|correct|reword|shorten|fix|edit|update){_TEXT} {_OLD} (?:to|into|as) {_NEW}",
         rf"make {_OLD} (?:read|say|into)? ?{_NEW}",
         rf"(?:instead of|for|where it says) {_OLD}:?,? (?:write|put|say|use|it should say) {_NEW}",
@@ -205,8 +216,8 @@ def ask_to_replace(match: re.Match[str]) -> Answer:
 @rules.when(
     editor,
     *whole(
-        rf"(?:delete|remove|cut|cut out|erase|strike|drop|take out|leave out|get rid of|omit|kill){_TEXT} {_OLD}",
-        rf"{_OLD} (?:must|should|can) go",
+        rf"(?:delete|remove|cut|cut out|erase|strike|drop|take out|leave out|get rid of|omit|kill|scrap){_TEXT} {_OLD}",
+        rf"(?:the (?:text|words?|sentence|paragraph|phrase|line) )?{_OLD} (?:must|should|can) go",
         rf"take{_TEXT} {_OLD} out",
     ),
 )

@@ -27,11 +27,22 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
             "what pages do we have",
             "could I see a list of all pages?",
             "Which files can I change?",
+            "What pages do I have?",
+            "Tell me which pages there are",
+            "show the site",
+            "list everything",
         )
     ]
     + [
         (text, {"words": "old town"})
-        for text in ("List the pages about old town", 'find the pages called "old town"', 'Search for "old town"')
+        for text in (
+            "List the pages about old town",
+            'find the pages called "old town"',
+            'Search for "old town"',
+            "search for old town",
+            "Is there a page about old town?",
+            "Which pages mention old town?",
+        )
     ],
     ("welcome", "open_page"): [
         (text, {"page": page})
@@ -153,6 +164,11 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         (text, {"key": key, "value": value})
         for text, key, value in (
             ("Set the title to Who we are", "title", "Who we are"),
+            ("Turn draft off", "draft", "false"),
+            ("This is no longer a draft", "draft", "false"),
+            ("It isn't a draft any more", "draft", "false"),
+            ("It should not be a draft", "draft", "false"),
+            ("Make this a draft", "draft", "true"),
             ('set title to "Who we are"', "title", "Who we are"),
             ("Change the title to Who we are.", "title", "Who we are"),
             ("update the phone to +351 21 111", "phone", "+351 21 111"),
@@ -192,6 +208,9 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         (text, {"key": "subtitle"})
         for text in (
             "Remove the setting subtitle",
+            'please remove the setting "subtitle"',
+            "Delete the field subtitle",
+            "Remove the metadata key subtitle",
             "remove the subtitle",
             "delete the subtitle",
             "Drop the subtitle, please",
@@ -231,6 +250,7 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         (text, {"key": key, "item": item})
         for text, key, item in (
             ("Remove the tag rye", "tags", "rye"),
+            ("remove the rye tag", "tags", "rye"),
             ("remove tag rye", "tags", "rye"),
             ("delete the tag 'rye'", "tags", "rye"),
             ("drop the tag rye from the page", "tags", "rye"),
@@ -250,6 +270,12 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         (text, {"old": "a small oven", "new": new})
         for text, new in (
             ('Replace "a small oven" with "a big oven"', "a big oven"),
+            ('Substitute "a big oven" for "a small oven"', "a big oven"),
+            ('substitute "a small oven" with "a big oven"', "a big oven"),
+            ('swap "a small oven" for "a big oven"', "a big oven"),
+            ('It should say "a big oven" instead of "a small oven"', "a big oven"),
+            ('Make it "a big oven" instead of "a small oven"', "a big oven"),
+            ('Rephrase "a small oven" as "a big oven"', "a big oven"),
             ("replace 'a small oven' by 'a big oven'", "a big oven"),
             ("replace a small oven with a big oven", "a big oven"),
             ("Please replace the words “a small oven” with “a big oven”.", "a big oven"),
@@ -295,6 +321,10 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         (text, {"text": "very", "place": place, "anchor": "small"})
         for text, place in (
             ('Insert "very" before "small"', "before"),
+            ('Insert the word "very" just before "small"', "before"),
+            ('Insert the sentence "very" after "small"', "after"),
+            ('append "very" to "small"', "after"),
+            ('Prepend "very" to "small"', "before"),
             ('insert "very" after "small"', "after"),
             ('add "very" before "small"', "before"),
             ('Put the word "very" in front of "small"', "before"),
@@ -313,6 +343,9 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         (text, {"text": "Ring first.", "section": section, "place": place})
         for text, section, place in (
             ('Add the paragraph "Ring first."', "", "end"),
+            ('Add a paragraph "Ring first." to the page', "", "end"),
+            ('add a paragraph saying "Ring first."', "", "end"),
+            ('New paragraph: "Ring first."', "", "end"),
             ('add a new paragraph: "Ring first."', "", "end"),
             ('Append "Ring first."', "", "end"),
             ('append "Ring first." to the page', "", "end"),
@@ -358,6 +391,7 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         (text, {"section": "Visit us"})
         for text in (
             "Delete the section Visit us",
+            "delete the whole section Visit us",
             'delete the section "Visit us"',
             "remove the Visit us section",
             'Remove the section called "Visit us", please',
@@ -397,6 +431,12 @@ PHRASES: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
         for text in (
             "Undo",
             "undo it",
+            "oops, undo",
+            "undo the edit",
+            "Undo last",
+            "Roll it back",
+            "roll back",
+            "That was wrong, undo it",
             "undo that",
             "Undo the last edit",
             "undo my last change, please",
