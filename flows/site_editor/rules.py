@@ -143,7 +143,7 @@ def agree(_match: re.Match[str]) -> Answer:
         rf"{NO}(?:undo|take back|revert|reverse|remove|drop)(?: the| that| my)? (?:last|latest|previous) {_EDIT}",
         rf"(?:oops[,.! ]*)?{NO}undo(?: it| that| this| the {_EDIT}| last)?",
         r"roll(?: it| that| the (?:change|edit))? ?back",
-        rf"(?:that|it) was wrong[,.:;]* undo(?: it| that)?",
+        r"(?:that|it) was wrong[,.:;]* undo(?: it| that)?",
         rf"take (?:that|the last {_EDIT}) back",
         r"(?:go )?(?:one|a) step back|step back|back one step",
         r"not (?:that|the last) (?:one|edit|change)",

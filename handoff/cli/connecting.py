@@ -51,6 +51,23 @@ def backend_of(server: Server) -> Backend | None:
     return backend
 
 
+#: What to do about a failure, by how its reason begins: a status, or the name of what broke the connection.
+_ADVICE = {
+    "401": "put the right key in HANDOFF_API_KEY or OPENAI_API_KEY, or in the variable that --api-key-env names",
+    "404": "is the address right (it usually ends in /v1), and the model's name? handoff doctor --base-url URL looks",
+    "ConnectError": "is the server running, and the address right? handoff doctor --base-url URL looks",
+}
+
+
+def advice_about(reason: str) -> str:
+    """Return what whoever set the server up can do about a failed turn; empty if nothing is known.
+
+    Args:
+        reason: why it failed.
+    """
+    return next((advice for begins, advice in _ADVICE.items() if reason.startswith(begins)), "")
+
+
 def key_in(variable: str | None) -> str | None:
     """Return the key that an environment variable holds; None if none is named.
 

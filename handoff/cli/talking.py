@@ -25,7 +25,7 @@ from handoff import (
     Threads,
     Usage,
 )
-from handoff.cli.connecting import Server, backend_of
+from handoff.cli.connecting import Server, advice_about, backend_of
 from handoff.cli.exits import Exit, exit_code
 from handoff.cli.interrupts import Guard, run
 from handoff.cli.lending import lent
@@ -249,6 +249,9 @@ class _Talk:
         try:
             await thread.send(line.text, key=line.key)
         except RunFailed as error:  # the event said why
+            advice = "" if self._backend is None else advice_about(error.reason)
+            if advice:
+                notice(advice)
             return exit_code(error)
         except ThreadClosed as error:
             notice(str(error))

@@ -22,6 +22,24 @@ def url() -> Iterator[str]:
         yield base_url
 
 
+@pytest.mark.parametrize("backend", ["chat", "responses", "assistants"])
+@pytest.mark.parametrize(
+    ("key", "path", "advice"),
+    [
+        pytest.param("wrong", "", "put the right key in HANDOFF_API_KEY or OPENAI_API_KEY", id="wrong key"),
+        pytest.param(SECRET, "/nowhere", "is the address right (it usually ends in /v1)", id="wrong address"),
+    ],
+)
+def test_a_refusal_of_the_server_comes_with_what_to_do(
+    handoff: Commands, url: str, monkeypatch: pytest.MonkeyPatch, backend: str, key: str, path: str, advice: str
+) -> None:
+    """Whoever set it up wrongly reads where to look."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    found = handoff("run", "desk.py", SAYS, "--backend", backend, "--base-url", f"{url}{path}", "--model", "tiny")
+
+    assert (1, True) == (found.code, advice in found.err)
+
+
 @pytest.mark.parametrize("backend", ["chat", "responses"])
 def test_a_flow_runs_on_a_server(handoff: Commands, url: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same flow, unchanged, hands over there; standard error says who answers."""
