@@ -30,7 +30,7 @@ from handoff.driving.decisions import Decision, Verdict, decide
 from handoff.driving.driver import Driver
 from handoff.driving.replies import Collector, Reply
 from handoff.driving.side_rooms import room_place
-from handoff.errors import ConfigurationError, HandoffError, TicketClosed
+from handoff.errors import ConfigurationError, HandoffError, KeyReused, TicketClosed
 from handoff.events import ThreadEvent
 from handoff.store.base import Receipt, RowKind
 
@@ -184,7 +184,10 @@ class Thread(Generic[M]):
         if while_running not in {"queue", "steer", "interrupt", "reject"}:
             raise ConfigurationError(f"while_running={while_running!r}: use queue, steer, interrupt or reject")
         data = message_row(key, content, while_running, self._threads.backend)
-        return await self._post("message", data, key=f"user:{key}", reject=while_running == "reject")
+        try:
+            return await self._post("message", data, key=f"user:{key}", reject=while_running == "reject")
+        except KeyReused:
+            raise KeyReused(self.id, key) from None  # as its sender knows it
 
     @contextlib.contextmanager
     def _listening(self, key: str | None) -> Generator[_Sender]:

@@ -178,10 +178,11 @@ async def test_the_same_key_with_another_text_is_refused(world: World) -> None:
     async with world.threads(FLOW, model) as threads:
         thread = await threads.open("t")
         await thread.send("hi", key="k")
-        with pytest.raises(KeyReused):
+        with pytest.raises(KeyReused) as refused:
             await thread.send("ho", key="k")
 
     assert 1 == len(model.prompts)
+    assert ("t", "k") == (refused.value.thread, refused.value.key)
 
 
 async def test_a_sender_that_gives_up_leaves_the_message_to_be_answered(world: World) -> None:
