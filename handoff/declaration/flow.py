@@ -404,7 +404,12 @@ class Flow(Generic[M, D_co]):
 
         Raises:
             NotTaken: the thread stays; its `reason` is what the model would be told.
+            DefinitionError: the assistant or the trigger is given by name.
         """
+        if not is_assistant(as_given(assistant)) or isinstance(as_given(trigger), str):
+            raise caller_place().refuse(
+                f"step({assistant!r}, {trigger!r}, …): give the assistant and the tool's function, not their names"
+            )
         name = trigger.trigger if isinstance(trigger, Transition) else self._tool_name(assistant, trigger)
         if assistant.flow is not self:
             raise NotTaken(assistant.name, name, f"{assistant.name} belongs to another flow")

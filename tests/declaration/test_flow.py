@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from pydantic import StringConstraints
 
 from handoff.declaration.flow import Assistant, Denied, Flow, Transition
 from handoff.declaration.metadata import Deps, FromMetadata, Go, Metadata
-from handoff.errors import InstructionsError, MetadataRefused, NotTaken
+from handoff.errors import DefinitionError, InstructionsError, MetadataRefused, NotTaken
 from handoff.limits import Limits
 
 PageId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9/-]+$")]
@@ -160,6 +160,19 @@ def test_no_destination_that_may_leaves_the_thread_where_it_is() -> None:
 
     assert "The customer is not of age; calm" == caught.value.reason
     assert ("triage", "decide") == (caught.value.assistant, caught.value.trigger)
+
+
+@pytest.mark.parametrize(
+    ("assistant", "trigger"),
+    [pytest.param("welcome", open_page, id="assistant"), pytest.param(welcome, "open_page", id="tool")],
+)
+def test_a_step_by_name_is_refused(assistant: Any, trigger: Any) -> None:
+    """Assistants and tools are objects, and whoever gives a name is told so at the line."""
+    with pytest.raises(DefinitionError) as refused:
+        site_flow.step(assistant, trigger, Site())
+
+    assert refused.value.problem.endswith("give the assistant and the tool's function, not their names")
+    assert __file__ == refused.value.file
 
 
 def test_a_failing_guard_counts_as_no(caplog: pytest.LogCaptureFixture) -> None:
