@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoff.checks.decisions import Decision
+from handoff.checks.findings import Finding
+from handoff.checks.guards import check_guards
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Step
 from handoff.declaration.assistants import Transition
@@ -159,7 +161,14 @@ def _of_answer(analysis: Analysis, choices: Choices, answer: _Answer, *, exhaust
     decision: Decision | None = analysis.decisions.get(id(guard))
     if decision is not None and not {answer.held, None} & {one.answer for one in decision.branches}:
         return f"{decision.name} {'never' if answer.held else 'always'} holds"
-    return _tried(choices, answer.transition or answer.tool, exhausted=exhausted)
+    always = None if decision is None or answer.held else _always_holds(analysis, decision)
+    return always or _tried(choices, answer.transition or answer.tool, exhausted=exhausted)
+
+
+def _always_holds(analysis: Analysis, decision: Decision) -> str | None:
+    """Why a guard never says no where it is asked, if that is known: no values would make it."""
+    found = (one for one in check_guards(analysis) if isinstance(one, Finding) and one.code == "guard-always-holds")
+    return next((one.problem for one in found if one.place == decision.place), None)
 
 
 def _tried(choices: Choices, what: Transition | Tool | None, *, exhausted: bool) -> str:

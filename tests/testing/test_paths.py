@@ -379,6 +379,34 @@ def test_what_is_not_reached_says_why() -> None:
     } == reasons(paths(flow))
 
 
+class Bill(Metadata):
+    paid: bool | None = None
+
+
+def settled(bill: Bill) -> bool:
+    """The bill is not paid."""
+    return bill.paid is True
+
+
+def pay(bill: Bill) -> str:
+    """Pay."""
+    bill.paid = True
+    return "Paid."
+
+
+def test_a_guard_that_cannot_say_no_is_told_by_what_is_known() -> None:
+    """What a body assigns is read: no other value would lead there, so none is asked for."""
+    flow = Flow("till", metadata=Bill)
+    cashier = flow.assistant("cashier", instructions="Take the money.")
+    cashier.tool(to=flow.assistant("porter", instructions="Say goodbye.").when(settled), sets="paid")(pay)
+
+    found = reasons(paths(flow, "guards"))
+
+    assert {
+        "cashier.pay->porter settled=false": "settled always holds where it is asked, at cashier: paid is True by then"
+    } == found
+
+
 def test_what_is_not_reached_fails_its_test() -> None:
     """Played, it fails with the reason."""
     flow, _ = cases()
