@@ -180,7 +180,11 @@ def load(kind: type[Metadata], values: Mapping[str, Any]) -> Metadata:
         return kind.model_validate(dict(values))
     except ValidationError as error:
         problems = tuple(
-            (".".join(str(part) for part in problem["loc"]) or "metadata", problem["msg"]) for problem in error.errors()
+            (
+                ".".join(str(part) for part in problem["loc"]) or "metadata",
+                "there is no such field" if problem["type"] == "extra_forbidden" else problem["msg"],
+            )
+            for problem in error.errors()
         )
     except ValueError as error:
         problems = (("metadata", str(error)),)

@@ -103,7 +103,8 @@ class Faults:
         self._dice = random.Random(seed)  # noqa: S311 - dice, no secret
         for name in [*(planned.scripted.fault for planned in self._script), *self._rates]:
             if name not in FAULTS:
-                raise ConfigurationError(f"there is no fault {name!r}: write one of {', '.join(FAULTS)}")
+                known = f"{', '.join(FAULTS)}, or seconds of slow, cancelling or lateness"
+                raise ConfigurationError(f"there is no fault {name!r}: write one of {known}")
         for name, rate in self._rates.items():
             if not 0 <= rate <= 1:
                 raise ConfigurationError(f"the rate of {name} is {rate}: write a number from 0 to 1")

@@ -273,7 +273,7 @@ def test_faults_are_read_from_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        pytest.param("boom", "there is no fault 'boom'", id="unknown"),
+        pytest.param("boom", "there is no fault 'boom': write one of 429, .*, or seconds of slow", id="unknown"),
         pytest.param("429=often", "'429=often' is no fault", id="no-number"),
         pytest.param("429=1.5", "the rate of 429 is 1.5", id="rate"),
         pytest.param("429@runs.create#0", "count from 1", id="nth"),

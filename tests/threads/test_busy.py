@@ -421,7 +421,7 @@ async def test_an_edit_at_rest_is_applied(world: World) -> None:
     ("fields", "part"),
     [
         pytest.param({"page": "No Page!"}, "page", id="value"),
-        pytest.param({"pages": "about"}, "pages", id="unknown field"),
+        pytest.param({"pages": "about"}, "pages: there is no such field", id="unknown field"),
         pytest.param({"page": None}, "unset field", id="unsets what the instructions need"),
         pytest.param({"note": object()}, "object", id="no JSON"),
         pytest.param({"note": "\ud800"}, "surrogate", id="half a character"),
