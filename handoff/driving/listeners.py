@@ -24,6 +24,8 @@ class Listeners:
         self._watchers: dict[str, list[Watcher]] = {}
         self._observers: dict[str, list[Observer]] = {}
         self._waiting: dict[str, list[asyncio.Future[Any]]] = {}
+        #: Nothing will be told any more.
+        self._over = False
 
     def on(self, thread: str) -> bool:
         """Return whether anybody listens to the thread."""
@@ -50,7 +52,8 @@ class Listeners:
                 waiting.set_result(error)
 
     def fail_all(self, error: HandoffError) -> None:
-        """Answer all who wait with an error."""
+        """Answer all who wait with an error, for good: nothing will be told any more."""
+        self._over = True
         for thread in list(self._waiting):
             self.fail(thread, error)
 
@@ -68,6 +71,8 @@ class Listeners:
         Raises:
             HandoffError: the thread cannot go on here.
         """
+        if self._over:
+            return
         queue: asyncio.Queue[ThreadEvent | None] = asyncio.Queue()
         over: asyncio.Future[HandoffError] = asyncio.get_running_loop().create_future()
         over.add_done_callback(lambda _: queue.put_nowait(None))

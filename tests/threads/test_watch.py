@@ -88,6 +88,16 @@ async def test_a_watch_that_is_left_leaves_nothing_behind() -> None:
         assert not threads.listeners.watched("t")
 
 
+async def test_a_watch_that_begins_after_the_close_ends_at_once() -> None:
+    """Nothing will happen there any more, so nobody waits for it."""
+    async with Threads(FLOW) as threads:
+        thread = await threads.open("t")
+        begun_before = thread.watch()
+
+    assert [] == [event async for event in begun_before]
+    assert [] == [event async for event in thread.watch()]
+
+
 async def test_a_thread_that_cannot_go_on_ends_the_watch_with_the_reason() -> None:
     """Who looks on reads why nothing will happen here any more."""
     async with Threads(FLOW) as threads:
