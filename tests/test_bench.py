@@ -20,6 +20,8 @@ WAYS = [
     "handoff chat, durable",
     "client.post, streamed",
     "handoff chat, streamed",
+    "client.post, aiohttp",
+    "handoff chat, aiohttp",
     "previous_response_id, SDK",
     "previous_response_id, post",
     "handoff responses",
