@@ -3,6 +3,7 @@
 Importing this imports neither openai nor a web server nor a database.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from handoff.backends.base import Backend
@@ -16,8 +17,6 @@ from handoff.declaration.consulting import Consultation, RoomReply
 from handoff.declaration.flow import Flow
 from handoff.declaration.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
 from handoff.declaration.metadata import Deps, FromMetadata, Go, Metadata, Pending, ToolCall
-from handoff.driving.decisions import Decision
-from handoff.driving.replies import Reply
 from handoff.errors import (
     CallRefused,
     ConfigurationError,
@@ -57,13 +56,14 @@ from handoff.events import (
 )
 from handoff.limits import Limits
 from handoff.models import Answer, Model, RuleModel, Said, ScriptedModel, call
-from handoff.store import MemoryStore, Store
-from handoff.thread import EditReceipt, Thread
-from handoff.threads import Threads
 
 if TYPE_CHECKING:
     from handoff.connection import Connection, connect
-    from handoff.store import SqlStore
+    from handoff.driving.decisions import Decision
+    from handoff.driving.replies import Reply
+    from handoff.store import MemoryStore, SqlStore, Store
+    from handoff.thread import EditReceipt, Thread
+    from handoff.threads import Threads
 
 __version__ = "0.1.0"
 
@@ -147,13 +147,25 @@ __all__ = [
 ]
 
 
+#: Where the names are that are imported when they are first used: a flow is declared, checked and drawn without what
+#: drives threads, and SQLAlchemy and pydantic-settings are slow to import.
+_LATER = {
+    "Connection": "handoff.connection",
+    "Decision": "handoff.driving.decisions",
+    "EditReceipt": "handoff.thread",
+    "MemoryStore": "handoff.store",
+    "Reply": "handoff.driving.replies",
+    "SqlStore": "handoff.store",
+    "Store": "handoff.store",
+    "Thread": "handoff.thread",
+    "Threads": "handoff.threads",
+    "connect": "handoff.connection",
+}
+
+
 def __getattr__(name: str) -> object:
-    if name in {"Connection", "connect"}:
-        from handoff import connection  # noqa: PLC0415 - pydantic-settings is slow to import
-
-        return getattr(connection, name)
-    if name == "SqlStore":
-        from handoff.store import SqlStore  # noqa: PLC0415 - SQLAlchemy is slow to import
-
-        return SqlStore
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = found
+    return found
