@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from handoff.checks.bodies import use_of
 from handoff.checks.effects import metadata_use
-from handoff.checks.findings import Finding, Hop
+from handoff.checks.findings import Finding
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Call, Step
 from handoff.checks.templates import Needs
@@ -96,19 +96,11 @@ def _possibly_unset(analysis: Analysis, templates: Templates, missing: list[str]
                 found[key] = Finding(
                     "possibly-unset",
                     f"the instructions of {assistant} need {name} (line {line}), which can be unset there",
-                    f"Set {name} on every way to {assistant}, {_guarded(analysis, path, name)}or write "
-                    f"{{% if {name} %}} around what needs it",
+                    f"Set {name} on every way to {assistant}, or write {{% if {name} %}} around what needs it",
                     place,
                     path,
                 )
     yield from found.values()
-
-
-def _guarded(analysis: Analysis, path: tuple[Hop, ...], name: str) -> str:
-    """What to do about a guard on the last step that looks at other fields: those are followed by themselves."""
-    steps = (step for step in analysis.steps[path[-1].source] if step.hop == path[-1]) if path else ()
-    guards = [step.guard for step in steps if step.guard is not None and name not in step.guard.fields]
-    return f"let {guards[0].name} look at {name} as well (each field is followed by itself), " if guards else ""
 
 
 def _read_by(analysis: Analysis, templates: Templates, tools: tuple[Tool, ...]) -> dict[str, Place]:

@@ -282,24 +282,6 @@ def test_the_path_to_an_unset_field_is_the_shortest() -> None:
     assert "cashier need product (line 1)" in found.problem
 
 
-def test_a_guard_on_the_way_is_told_to_look_at_the_unset_field() -> None:
-    """Fields are followed one by one, so a guard lets through unset what it does not look at itself; it is named."""
-    flow, clerk, cashier = shop(second="Bill {{ product }}.")
-
-    @clerk.tool(sets=("product", "kind"))
-    def order_by_post(order: Order, product: str) -> str:
-        """Order a product by post."""
-        order.kind = "post"
-        return product
-
-    clerk.tool(to=cashier.when(by_post))(named(move, "pay"))
-    cashier.tool(to=clerk)(named(move, "go_back"))
-
-    (remedy,) = [one.remedy for one in check(flow).findings if one.code == "possibly-unset"]
-
-    assert "let by_post look at product as well (each field is followed by itself), or write {% if product" in remedy
-
-
 def test_a_call_in_the_same_response_can_unset_what_a_handoff_needs() -> None:
     """A metadata call after the winning one still runs, so the field may be gone when the next assistant speaks."""
     flow, clerk, cashier = shop(second="Bill {{ product }}.")
