@@ -13,9 +13,11 @@ from handoff.checks.bounds import check_bounds
 from handoff.checks.findings import CODES, Finding, Hop, Severity, Unknown
 from handoff.checks.guards import check_guards
 from handoff.checks.ignoring import is_ignored
+from handoff.checks.left_over import check_left_over
 from handoff.checks.metadata import check_metadata
 from handoff.checks.modules import check_modules
 from handoff.checks.report import Report
+from handoff.checks.rounds import check_rounds
 from handoff.checks.siblings import check_siblings
 from handoff.checks.states import analyse
 from handoff.checks.structure import check_structure
@@ -54,15 +56,17 @@ def check(flow: Flow[Any, Any], *, given: Collection[str] = ()) -> Report:
         for name, one in flow.assistants.items()
     }
     tools = tuple({id(tool): tool for name in flow.assistants for tool in flow.tools_of(name).values()}.values())
-    structure = tuple(check_structure(analysis))
-    endless = any(one.code in ("trap", "endless-handoffs") for one in structure)
+    rounds = tuple(check_rounds(analysis))
+    endless = any(one.code in ("trap", "endless-handoffs") for one in rounds)
     found = (
-        *structure,
+        *check_structure(analysis, templates),
+        *rounds,
         *check_guards(analysis),
         *check_metadata(analysis, templates, tools),
+        *check_left_over(analysis, templates),
         *check_siblings(analysis, tools),
         *check_tools(analysis, templates, tools),
-        *check_together(analysis),
+        *check_together(analysis, templates),
         *check_words(analysis, tools),
         *check_modules(flow),
         *check_bounds(analysis, endless),

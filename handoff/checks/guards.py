@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from handoff.checks.causes import out_of_reach
 from handoff.checks.decisions import Decision, jointly
 from handoff.checks.findings import Finding, Unknown
 from handoff.checks.states import Analysis
@@ -19,9 +20,13 @@ _NO = (False, None)
 def check_guards(analysis: Analysis) -> Iterator[Finding | Unknown]:
     """Findings about guards, and the guards that cannot be decided."""
     asked = _asked(analysis)
+    beyond = out_of_reach(analysis)
     for decision in analysis.decisions.values():
         states = asked.get(id(decision), [])
-        yield from _decided(analysis, decision, states)
+        for one in _decided(analysis, decision, states):
+            follows = isinstance(one, Finding) and one.code == "guard-always-holds" and one.path
+            if not (follows and beyond & set(decision.fields)):
+                yield one  # the others follow from what is not reached
     told: set[tuple[Place, str]] = set()
     for source in analysis.states:
         groups: dict[str, list[Step]] = {}

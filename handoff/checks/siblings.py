@@ -7,13 +7,11 @@ each says how to make plain that the difference is meant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import NoneType
 
-from handoff.checks.effects import metadata_use
+from handoff.checks.causes import drops, kinds
 from handoff.checks.findings import Finding
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Call
-from handoff.declaration.annotations import members
 from handoff.declaration.place import Place
 from handoff.declaration.routes import Route
 from handoff.declaration.signature import Source
@@ -46,15 +44,14 @@ def _not_kept(analysis: Analysis, tools: tuple[Tool, ...]) -> Iterator[Finding]:
     for tool in tools:
         for one in tool.signature.parameters:
             field = kind.model_fields.get(one.name)
-            if one.source is Source.MODEL and field is not None and _kinds(one.annotation) <= _kinds(field.annotation):
+            if one.source is Source.MODEL and field is not None and kinds(one.annotation) <= kinds(field.annotation):
                 taking.setdefault(one.name, []).append(tool)
     for name, takers in taking.items():
         dropping = [tool for tool in takers if name not in (*tool.sets, *tool.clears)]
         keeping = [tool for tool in takers if name in tool.sets]
         if len(dropping) != 1 or len(keeping) < HABIT_OF_KEEPING:
             continue
-        use = metadata_use(dropping[0], kind)
-        if use.escapes or name in {*use.reads, *use.writes}:
+        if not drops(dropping[0], name, analysis):
             continue
         yield Finding(
             "not-kept",
@@ -62,10 +59,6 @@ def _not_kept(analysis: Analysis, tools: tuple[Tool, ...]) -> Iterator[Finding]:
             f"Add {name} to sets=, or give the parameter another name if it is something else",
             dropping[0].place,
         )
-
-
-def _kinds(annotation: object) -> set[object]:
-    return {one for one in members(annotation) if one not in (None, NoneType)}
 
 
 def _changed_apart(analysis: Analysis, tools: tuple[Tool, ...]) -> Iterator[Finding]:
@@ -123,14 +116,26 @@ def _left_out(analysis: Analysis) -> Iterator[Finding]:
             missing = [name for name in owners if name not in onward[hub]]
             if len(missing) == 1 and len(owners) > HABIT:
                 others = [name for name in owners if name != missing[0]]
+                leading = _leading(analysis, hub, others)
+                which = f"Add {missing[0]} to to= of {leading}" if leading else f"Let {hub} hand over to {missing[0]}"
                 yield Finding(
                     "left-out",
                     f"nothing leads from {hub} to {missing[0]}, though {tool.name} leads from there to {hub} and "
                     f"{hub} leads to all others that have it: {', '.join(others)}",
-                    f"Let {hub} hand over to {missing[0]} too, or give {missing[0]} a tool of its own to go there",
-                    analysis.flow.assistants[hub].place,
+                    f"{which} too, or give {missing[0]} a tool of its own to go there",
+                    analysis.place_at(hub, leading) if leading else analysis.flow.assistants[hub].place,
                     analysis.path_to(hub),
                 )
+
+
+def _leading(analysis: Analysis, hub: str, dests: list[str]) -> str:
+    """The one trigger that leads to all of these; empty if there are none or several."""
+    leading: dict[str, set[str]] = {}
+    for row in analysis.flow.transitions:
+        if row.source == hub:
+            leading.setdefault(row.trigger, set()).add(row.dest)
+    found = [trigger for trigger, reached in leading.items() if reached >= set(dests)]
+    return found[0] if len(found) == 1 else ""
 
 
 def _waits_alone(analysis: Analysis) -> Iterator[Finding]:

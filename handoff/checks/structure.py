@@ -1,165 +1,73 @@
-"""Whether the thread can get everywhere, and always on: reachability, traps, cycles, transitions never taken."""
+"""Whether the thread can get everywhere: reachability, transitions never taken, ways on that are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from handoff.checks.bodies import use_of
-from handoff.checks.findings import Finding, Hop
-from handoff.checks.paths import circle, components, reaching
+from handoff.checks.causes import MOST_NAMED, keep, listed, missing_way, out_of_reach
+from handoff.checks.findings import Finding
+from handoff.checks.metadata import Templates
+from handoff.checks.paths import reaching
 from handoff.checks.states import Analysis
 from handoff.checks.steps import Step
 from handoff.declaration.assistants import BACK, END
 from handoff.declaration.tools import Tool
 
 
-def check_structure(analysis: Analysis) -> Iterator[Finding]:
-    """Findings about reachability, traps, cycles and transitions never taken."""
-    yield from _unreachable(analysis)
-    trapped = tuple(_traps(analysis))
-    yield from (finding for finding, _ in trapped)
-    yield from _endless(analysis, frozenset(name for _, names in trapped for name in names))
+def check_structure(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
+    """Findings about reachability, transitions never taken and ways on.
+
+    Args:
+        analysis: what is known about the flow.
+        templates: its templates.
+    """
+    yield from _unreachable(analysis, templates)
     yield from _dead(analysis)
     yield from _nowhere_back(analysis)
     yield from _stays_alone(analysis)
     yield from _cannot_end(analysis)
 
 
-def _unreachable(analysis: Analysis) -> Iterator[Finding]:
+def _unreachable(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
     for name, assistant in analysis.flow.assistants.items():
         if name in analysis.states:
             continue
         every = (step for steps in analysis.steps.values() for step in steps)
         ways = [step for step in every if step.dest == name and step.source != name]
+        reached = [step for step in ways if step.source in analysis.states]
         if not ways:
             why = "no transition leads to it"
-        elif any(step.source in analysis.states for step in ways):
-            why = "the transitions that lead to it are never taken"
+        elif reached:
+            why = f"{_several(reached)} would lead to it, and never happens"
         else:
-            why = f"only {_listed(dict.fromkeys(step.source for step in ways))} leads to it, never reached itself"
+            why = f"only {listed(step.source for step in ways)} leads to it, never reached itself"
+        needed = {name for call in analysis.calls[name] for name in call.tool.reads}
+        needed |= {name for needs, place in templates[name] if place != analysis.flow.place for name in needs.needed}
+        hint = "" if reached else missing_way(analysis, sorted(needed))
         yield Finding(
             "unreachable-assistant",
             f"no thread ever gets to {name}: {why}",
-            f"Give a tool to={name}, or a then() or after(), at an assistant that is reached; or remove {name}",
+            f"Give a tool to={name}, or a then() or after(), at an assistant that is reached; or remove {name}"
+            + (f". {hint}" if hint else ""),
             assistant.place,
         )
 
 
-# -- traps and cycles --------------------------------------------------------------------------------------------------
-
-
-def _moves_on(analysis: Analysis, assistant: str) -> bool:
-    """Whether the thread surely moves on after the assistant's reply, so that it never waits for the user there."""
-    return any(
-        step.trigger == "then"
-        and step.transition is not None
-        and step.transition.times is None
-        and not step.transition.back
-        and step.transition.speak is True
-        and analysis.possible(step) is not None
-        and (step.guard is None or step.guard.answers(analysis.states[assistant]) == {True})
-        for step in analysis.steps[assistant]
-    )
-
-
-def _traps(analysis: Analysis) -> Iterator[tuple[Finding, tuple[str, ...]]]:
-    onward: dict[str, list[str]] = {name: [] for name in analysis.states}
-    resting = {name for name in analysis.states if not _moves_on(analysis, name)}
-    for step in analysis.taken():
-        transition = step.transition
-        if transition is None or transition.kind not in ("tool", "then"):
-            continue
-        if step.dest == END or transition.speak is not True:
-            resting.add(step.source)
-        else:
-            onward[step.source].append(step.dest)
-    free = reaching(onward, resting)
-    stuck = {name: [dest for dest in onward[name] if dest not in free] for name in analysis.states if name not in free}
-    for group in components(stuck):
-        # What leads into a trap is no trap of its own.
-        if any(dest not in group for name in group for dest in stuck[name]):
-            continue
-        names = [name for name in analysis.states if name in group]
-        yield (
-            Finding(
-                "trap",
-                f"from {names[0]} the thread goes on for ever among {_listed(names)}: the user is waited for nowhere, "
-                "and the flow does not end",
-                "Let one of them wait for the user: put a condition on its then(), times=, or speak=False",
-                analysis.flow.assistants[names[0]].place,
-                analysis.path_to(names[0]),
-            ),
-            tuple(name for name in analysis.states if name in stuck),
-        )
-
-
-def _endless(analysis: Analysis, trapped: frozenset[str]) -> Iterator[Finding]:
-    """Cycles of `then` and `after` that nothing bounds."""
-    automatic = [
-        step
-        for step in analysis.taken()
-        if step.transition is not None
-        and step.transition.kind in ("then", "after")
-        and step.transition.times is None
-        and step.transition.speak is True
-        and step.dest != END
-    ]
-    waiting = list(_rounds(automatic, frozenset(analysis.states)))
-    while waiting:
-        group = waiting.pop()
-        written = _written(analysis, group)
-        unbounded = [step for step in automatic if not _read(analysis, step) & written]
-        for smaller in _rounds(unbounded, group):
-            if smaller != group:
-                waiting.append(smaller)  # fewer fields are written inside it, so fewer guards bound it
-            elif not smaller <= trapped:
-                yield _cycle(analysis, [step for step in unbounded if step.source in group and step.dest in group])
-
-
-def _rounds(steps: Iterable[Step], within: frozenset[str]) -> Iterator[frozenset[str]]:
-    """The groups of assistants in which these steps go round."""
-    onward: dict[str, list[str]] = {name: [] for name in within}
+def _several(steps: Sequence[Step]) -> str:
+    """The triggers of steps with their assistants; of many, the first ones."""
+    sources: dict[str, list[str]] = {}
     for step in steps:
-        if step.source in within and step.dest in within:
-            onward[step.source].append(step.dest)
-    for group in components(onward):
-        if len(group) > 1 or any(name in onward[name] for name in group):
-            yield group
-
-
-def _cycle(analysis: Analysis, steps: Sequence[Step]) -> Finding:
-    entry = next(name for name in analysis.states if any(step.source == name for step in steps))
-    hops = circle(entry, [(step.source, step.trigger, step.dest) for step in steps])
-    around = tuple(Hop(*hop) for hop in hops)
-    first = next(step for step in steps if step.source == entry)
-    return Finding(
-        "endless-handoffs",
-        f"{_listed([*(hop.source for hop in around), entry], ' → ')} goes round without the user, and nothing ends it",
-        "Bound it with when(times=...), or with a guard on a field that a tool inside the cycle sets",
-        analysis.place_of_route(first),
-        (*analysis.path_to(entry), *around),
-    )
-
-
-def _written(analysis: Analysis, group: Iterable[str]) -> frozenset[str]:
-    return frozenset(name for at in group for call in analysis.calls[at] for name in call.effects)
-
-
-def _read(analysis: Analysis, step: Step) -> frozenset[str]:
-    """The fields a step's guards read; all of them if that cannot be seen."""
-    fields: set[str] = set()
-    for one in step.asked:
-        fields |= set(one.decision.fields)
-        if one.decision.unknown:
-            use = use_of(one.decision.guard, one.decision.parameters, analysis.flow.metadata)
-            fields |= use.reads
-    return frozenset(fields)
+        sources.setdefault(step.trigger, []).append(step.source)
+    told = [f"{trigger} of {listed(at)}" for trigger, at in sources.items()]
+    more = f" or {len(told) - MOST_NAMED} others" if len(told) > MOST_NAMED else ""
+    return listed(told[:MOST_NAMED], " or ") + more
 
 
 # -- transitions never taken -------------------------------------------------------------------------------------------
 
 
 def _dead(analysis: Analysis) -> Iterator[Finding]:
+    beyond = out_of_reach(analysis)
     seen: dict[tuple[object, str, str], list[Step]] = {}
     for source in analysis.states:
         for step in analysis.steps[source]:
@@ -174,6 +82,9 @@ def _dead(analysis: Analysis) -> Iterator[Finding]:
             continue
         if all(guard.answers(state) == {False} for _, state in reached):
             step, state = reached[0]
+            if beyond & set(guard.fields) and step.dest in analysis.states:
+                continue  # it follows from what is not reached
+            unset = [name for name in guard.fields if state[name] == analysis.start[name]]
             facts = ", ".join(
                 f"{name} is {analysis.known[name].spell_mask(state[name])}"
                 for name in guard.fields
@@ -183,8 +94,12 @@ def _dead(analysis: Analysis) -> Iterator[Finding]:
                 "dead-transition",
                 f"{step.trigger} never leads from {step.source} to {step.dest}: {guard.name} never holds there, "
                 f"because {facts or 'of what its fields can be'}",
-                "Set the field before, on a way that leads here, or change the guard; "
-                "name a field that every thread is opened with as given",
+                keep(
+                    analysis,
+                    unset,
+                    "Set the field before, on a way that leads here, or change the guard; "
+                    "name a field that every thread is opened with as given",
+                ),
                 analysis.place_of_route(step),
                 analysis.path_to(step.source),
             )
@@ -251,12 +166,8 @@ def _stays_alone(analysis: Analysis) -> Iterator[Finding]:
                 yield Finding(
                     "stays-alone",
                     f"{staying[0].name} stays at {assistant}, where every other tool that sets "
-                    f"{_listed(staying[0].sets)} goes to {_listed(next(iter(dests)), ' or ')}",
-                    f"Give it the same to=, or let one of {_listed(tool.name for tool in going)} stay too",
+                    f"{listed(staying[0].sets)} goes to {listed(next(iter(dests)), ' or ')}",
+                    f"Give it the same to=, or let one of {listed(tool.name for tool in going)} stay too",
                     staying[0].place,
                     analysis.path_to(assistant),
                 )
-
-
-def _listed(names: Iterable[str], between: str = ", ") -> str:
-    return between.join(names)

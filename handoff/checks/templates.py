@@ -25,12 +25,14 @@ class Needs:
         needed: the fields that must be set, each with the first line it is needed in.
         printed: the fields that are printed as they are.
         named: all fields it names.
+        asked: the fields without which a part is never shown, each with the first line of such a part.
         texts: the texts between the placeholders, with the line each starts in.
     """
 
     needed: dict[str, int] = field(default_factory=dict[str, int])
     printed: set[str] = field(default_factory=set[str])
     named: set[str] = field(default_factory=set[str])
+    asked: dict[str, int] = field(default_factory=dict[str, int])
     texts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
 
@@ -66,10 +68,11 @@ class _Reader:
                     self._value(part, known)
             case nodes.If():
                 self._truth(statement.test, known)
+                self._shown_with(statement.test)
                 self.statements(statement.body, known | _facts(statement.test, holds=True))
                 known |= _facts(statement.test, holds=False)
                 for other in statement.elif_:
-                    self._statement(other, known)
+                    self._statement(other, known)  # an If of its own
                     known |= _facts(other.test, holds=False)
                 self.statements(statement.else_, known)
             case nodes.For():
@@ -85,12 +88,17 @@ class _Reader:
                     else:
                         self._statement(child, known)
 
+    def _shown_with(self, test: nodes.Node) -> None:
+        for name in sorted(_facts(test, holds=True) & self._fields):
+            self.needs.asked.setdefault(name, test.lineno)
+
     def _value(self, expression: nodes.Node, known: frozenset[str]) -> None:
         """The expression's value is used, so it must not be None."""
         match expression:
             case nodes.Name(ctx="load") if expression.name in self._fields and expression.name not in known:
                 self.needs.needed.setdefault(expression.name, expression.lineno)
             case nodes.Or():
+                self._shown_with(expression.left)
                 self._truth(expression.left, known)
                 self._value(expression.right, known | _facts(expression.left, holds=False))
             case nodes.And():

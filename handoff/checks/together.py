@@ -8,10 +8,14 @@ calls meet in a response was mostly not meant. Flows with too many states get no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import product
 
+from handoff.checks.causes import listed
+from handoff.checks.decisions import Decision
 from handoff.checks.findings import Finding
+from handoff.checks.metadata import Templates
 from handoff.checks.states import Analysis, Position
 from handoff.checks.steps import Call, Step
 from handoff.declaration.assistants import END
@@ -25,19 +29,22 @@ MOST_FOLLOWED = 100_000
 State = tuple[int, ...]
 """A single case of each field, as a mask, in the order of the fields."""
 
+Met = dict[str, list[dict[str, int]]]
+"""The states at each assistant."""
 
-def check_together(analysis: Analysis) -> Iterator[Finding]:
+
+def check_together(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
     """Findings about tools that are offered and conditions that hold only where calls meet in a response.
 
     Args:
         analysis: what is known about the flow.
+        templates: its templates.
     """
     met = _met(analysis)
     if met is None:
         return
-    names = tuple(analysis.known)
     for assistant in analysis.states:
-        states = [dict(zip(names, one, strict=True)) for one in met.get(assistant, ())]
+        states = met.get(assistant, [])
         for call in analysis.calls[assistant]:
             if not analysis.callable_at(call) or not states:
                 continue
@@ -45,16 +52,84 @@ def check_together(analysis: Analysis) -> Iterator[Finding]:
             yield from _cleared_already(analysis, call, states, begun)
             owners = [name for name in call.tool.owners if name in met]
             if len(owners) == 1 and not begun:
-                asked = [*call.tool.reads, *((call.allow.name,) if call.allow is not None else ())]
-                yield Finding(
-                    "hardly-offered",
-                    f"{call.tool.name} is offered at {assistant} only where several calls come in one response: "
-                    f"on every other way {' and '.join(asked)} cannot be had there",
-                    "Let a way that leads there keep or set what it needs; look at the guards and clears= of those "
-                    "that do",
-                    call.tool.place,
-                    analysis.path_to(assistant),
-                )
+                yield _hardly_offered(analysis, call, met)
+    yield from _hardly_shown(analysis, templates)
+
+
+def _hardly_offered(analysis: Analysis, call: Call, met: Met) -> Finding:
+    asked = [*call.tool.reads, *((call.allow.name,) if call.allow is not None else ())]
+    fields = [*call.tool.reads, *(call.allow.fields if call.allow is not None else ())]
+    return Finding(
+        "hardly-offered",
+        f"{call.tool.name} is offered at {call.assistant} only where several calls come in one response: "
+        f"on every other way {' and '.join(asked)} cannot be had there",
+        _remedy(analysis, call.assistant, fields, met, lambda state: call.begun(state, analysis.known) is not None),
+        call.tool.place,
+        analysis.path_to(call.assistant),
+    )
+
+
+def _hardly_shown(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
+    """Parts of instructions that wait for a field which is set there only where calls meet, or a limit was hit."""
+    asking = [
+        (assistant, name, line, place)
+        for assistant in analysis.states
+        for needs, place in templates[assistant]
+        if place != analysis.flow.place
+        for name, line in needs.asked.items()
+    ]
+    met = (_met(analysis, limits=False) if asking else None) or {}
+    for assistant, name, line, place in asking:
+        domain = analysis.known[name]
+        shows = _has(name, domain.set & ~domain.empty)
+        found = met.get(assistant, [])
+        if not found or not shows(analysis.states[assistant]) or any(map(shows, found)):
+            continue
+        yield Finding(
+            "hardly-shown",
+            f"the part of the instructions of {assistant} that asks for {name} (line {line}) is shown only after a "
+            f"limit, or where several calls come in one response: on every other way {name} is "
+            f"{listed((domain.spell_mask(state[name]) for state in found), ' or ')} there",
+            _remedy(analysis, assistant, [name], met, shows),
+            place,
+            analysis.path_to(assistant),
+        )
+
+
+Wanted = Callable[[dict[str, int]], bool]
+"""Whether a state will do."""
+
+
+def _has(name: str, mask: int) -> Wanted:
+    return lambda state: bool(state[name] & mask)
+
+
+def _remedy(analysis: Analysis, assistant: str, fields: Iterable[str], met: Met, wanted: Wanted) -> str:
+    """What to do so that a state which is wanted at an assistant is met there.
+
+    Args:
+        analysis: what is known about the flow.
+        assistant: the assistant.
+        fields: what the state depends on.
+        met: the states that are met.
+        wanted: whether a state will do.
+    """
+    barring = [
+        decision.name
+        for decision in analysis.decisions.values()
+        if any(map(wanted, (_met(analysis, limits=False, aside=decision) or {}).get(assistant, [])))
+    ]
+    if barring:
+        return f"Turn {' or '.join(dict.fromkeys(barring))} round, which keeps the thread from getting there with it"
+    for name in dict.fromkeys(fields):
+        domain = analysis.known[name]
+        having = [at for at in analysis.states if any(state[name] & domain.set for state in met.get(at, []))]
+        if having and assistant not in having:
+            ways = [step for at in having for step in analysis.steps[at] if step.dest == assistant]
+            losing = list(dict.fromkeys(step.trigger for step in ways))
+            how = f", which {listed(losing)} do{'es' if len(losing) == 1 else ''} not" if losing else ""
+            return f"Let a way from {listed(having)} to {assistant} keep {name}{how}"
+    return "Let a way that leads there keep or set what it needs; look at the guards and clears= of those that do"
 
 
 def _cleared_already(
@@ -74,22 +149,31 @@ def _cleared_already(
             )
 
 
-def _met(analysis: Analysis) -> dict[str, set[State]] | None:
-    """The states at each assistant; None if there are too many."""
+def _met(analysis: Analysis, *, limits: bool = True, aside: Decision | None = None) -> Met | None:
+    """The states at each assistant; None if there are too many.
+
+    Args:
+        analysis: what is known about the flow.
+        limits: whether limits are hit.
+        aside: a guard that is not asked.
+    """
     names = tuple(analysis.known)
-    first: Position = (analysis.flow.initial.name, "")
-    waiting: deque[tuple[Position, State]] = deque((first, one) for one in _single(analysis.start, names))
-    seen = set(waiting)
-    left = MOST_FOLLOWED
     size = 1
     for domain in analysis.known.values():
         size *= len(domain.cases)
     if size * len(analysis.states) > MOST_STATES:
         return None
+    steps = {at: tuple(_without(steps, aside, limits=limits)) for at, steps in analysis.steps.items()}
+    first: Position = (analysis.flow.initial.name, "")
+    waiting: deque[tuple[Position, State]] = deque((first, one) for one in _single(analysis.start, names))
+    seen = set(waiting)
+    left = MOST_FOLLOWED
     while waiting:
         position, values = waiting.popleft()
         state = dict(zip(names, values, strict=True))
-        for step in _open(analysis, position):
+        for step in steps[position[0]]:
+            if not step.open_at(position[1]):
+                continue
             left -= 1
             analysis.followed += 1
             if left < 0:
@@ -102,14 +186,17 @@ def _met(analysis: Analysis) -> dict[str, set[State]] | None:
                 if (there, one) not in seen:
                     seen.add((there, one))
                     waiting.append((there, one))
-    met: dict[str, set[State]] = {}
+    met: dict[str, dict[State, None]] = {}
     for position, values in seen:
-        met.setdefault(position[0], set()).add(values)
-    return met
+        met.setdefault(position[0], {})[values] = None
+    return {at: [dict(zip(names, one, strict=True)) for one in sorted(values)] for at, values in met.items()}
 
 
-def _open(analysis: Analysis, position: Position) -> Iterator[Step]:
-    return (step for step in analysis.steps[position[0]] if step.open_at(position[1]))
+def _without(steps: Iterable[Step], aside: Decision | None, *, limits: bool) -> Iterator[Step]:
+    for step in steps:
+        if limits or step.transition is None or step.transition.kind != "limit":
+            asked = tuple(one for one in step.asked if one.decision is not aside)
+            yield step if len(asked) == len(step.asked) else replace(step, asked=asked)
 
 
 def _single(state: dict[str, int], names: tuple[str, ...]) -> Iterator[State]:

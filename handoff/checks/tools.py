@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
+from handoff.checks.causes import keep, out_of_reach
 from handoff.checks.choices import chooses, consults, names_flow, names_go
 from handoff.checks.findings import Finding
 from handoff.checks.metadata import Templates
@@ -62,6 +63,7 @@ def _never_offered(analysis: Analysis) -> Iterator[Finding]:
             else:
                 offered.setdefault(tool.place, []).append(call)
     written = {name for calls in analysis.calls.values() for call in calls for name in call.tool.sets}
+    beyond = out_of_reach(analysis)
     for calls in offered.values():
         if any(analysis.callable_at(call) for call in calls):
             continue
@@ -70,11 +72,18 @@ def _never_offered(analysis: Analysis) -> Iterator[Finding]:
         unset = [name for name in first.tool.reads if not state[name] & analysis.known[name].set]
         if any(name not in written for name in unset) or _is_never(first):
             continue  # told of as what it comes from
+        leads_on = any(one.assistant.name not in analysis.states for one in first.tool.to)
+        if unset and set(unset) <= beyond and not leads_on:
+            continue  # it follows from what is not reached
         why = f"{', '.join(unset)} cannot be set there" if unset else f"{_name(first)} never holds there"
         yield Finding(
             "never-offered",
             f"{first.tool.name} is never offered at {first.assistant}: {why}",
-            "Set the field on a way that leads there, or give the tool to the assistant where it can be called",
+            keep(
+                analysis,
+                unset or (first.allow.fields if first.allow is not None else ()),
+                "Set the field on a way that leads there, or give the tool to the assistant where it can be called",
+            ),
             first.tool.place,
             analysis.path_to(first.assistant),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff import DefinitionError, Flow, Go
-from handoff.checks import Report, check, refused
+from handoff.checks import Finding, Report, check, refused
 from handoff.declaration.assistants import Assistant, Destination
 from handoff.declaration.routes import Route
 from handoff.declaration.tools import Tool
@@ -71,8 +71,17 @@ class Declared:
             else:
                 assert route.delay is not None
                 flow.assistants[route.source].after(route.delay, to=to, speak=bool(route.speak))
+        self._place(flow)
         flow.freeze()
         return flow
+
+    def _place(self, flow: Flow[Any, Any]) -> None:
+        """Have it declared where the author declared it, so that findings name the author's lines."""
+        flow.place = self.flow.place
+        for name, one in self.flow.assistants.items():
+            object.__setattr__(flow.assistants[name], "place", one.place)
+        for key, route in flow.routes._declared.items():
+            flow.routes._declared[key] = replace(route, place=self.flow.routes._declared[key].place)
 
 
 def _options(tool: Tool, flow: Flow[Any, Any]) -> dict[str, Any]:
@@ -110,11 +119,13 @@ class Mutant:
     Attributes:
         operator: what kind of fault.
         what: where it is.
+        words: what a finding must name to have found it: all words of one of these groups.
         declared: the faulty declaration.
     """
 
     operator: str
     what: str
+    words: tuple[tuple[str, ...], ...]
     declared: Declared
 
     def report(self) -> Report:
@@ -124,6 +135,16 @@ class Mutant:
         except DefinitionError as error:
             return refused(self.declared.flow.name, error)
 
+    def named_by(self, finding: Finding) -> bool:
+        """Whether a finding names the place of the fault."""
+        return any(names(finding, *group) for group in self.words)
+
+
+def names(finding: Finding, *words: str) -> bool:
+    """Whether a finding's own words, its path left aside, hold all of these."""
+    said = set(re.findall(r"[\w:]*\w", f"{finding.problem} {finding.remedy}"))
+    return said.issuperset(words)
+
 
 def mutants(flow: Flow[Any, Any]) -> Iterator[Mutant]:
     """Every mutant of a flow."""
@@ -132,27 +153,33 @@ def mutants(flow: Flow[Any, Any]) -> Iterator[Mutant]:
     yield from _fields(declared, "clears")
     # A body that names its destination is tried in no order, so that turning it round changes nothing.
     chosen = {_place(tool) for tool in declared.tools if tool.signature.returns == (Go,)}
-    for place, destinations, change in _every_destinations(declared):
+    for place, trigger, sources, destinations, change in _every_destinations(declared):
+        routed = trigger not in {tool.name for tool in declared.tools}
         for position, one in enumerate(destinations):
             rest = destinations[:position] + destinations[position + 1 :]
-            yield Mutant("drop a transition", f"{place} -> {one.assistant.name}", change(rest))
+            own = ((one.guard.__name__,),) if one.guard is not None else ()
+            lost = (*own, *((at, one.assistant.name) for at in sources)) if routed else (*own, (trigger,))
+            yield Mutant("drop a transition", f"{place} -> {one.assistant.name}", lost, change(rest))
             if one.guard is not None:
                 turned = replace(one, guard=_negated(one.guard))
                 both = (*destinations[:position], turned, *destinations[position + 1 :])
-                yield Mutant("negate a guard", f"{place} -> {one.assistant.name}", change(both))
+                guard = (turned.guard.__name__,)
+                yield Mutant("negate a guard", f"{place} -> {one.assistant.name}", (guard,), change(both))
         if len(destinations) > 1 and place not in chosen:
-            yield Mutant("reverse destinations", place, change(destinations[::-1]))
+            yield Mutant("reverse destinations", place, ((trigger,),), change(destinations[::-1]))
     for tool in declared.tools:
         if tool.allow is not None:
             changed = replace(tool, allow=_negated(tool.allow))
-            yield Mutant("negate a guard", f"allow of {tool.name}", _with_tool(declared, tool, changed))
+            guard = (changed.allow.__name__,)
+            yield Mutant("negate a guard", f"allow of {tool.name}", (guard,), _with_tool(declared, tool, changed))
     for name, text in declared.texts.items():
         for field in flow.metadata.model_fields:
             renamed = re.sub(rf"(?<=\{{\{{|\{{%)([^}}%]*)\b{field}\b", rf"\g<1>{field}_", text)
             if renamed != text:
                 changed_texts = declared.texts | {name: renamed}
                 what = f"{field} in the instructions of {name or flow.name}"
-                yield Mutant("rename a placeholder", what, replace(declared, texts=changed_texts))
+                group = (f"{field}_", name or flow.name)
+                yield Mutant("rename a placeholder", what, (group,), replace(declared, texts=changed_texts))
 
 
 def _fields(declared: Declared, option: str) -> Iterator[Mutant]:
@@ -160,23 +187,32 @@ def _fields(declared: Declared, option: str) -> Iterator[Mutant]:
         for name in getattr(tool, option):
             rest = tuple(one for one in getattr(tool, option) if one != name)
             changed = replace(tool, **{option: rest})
-            yield Mutant(f"drop a field of {option}", f"{name} of {tool.name}", _with_tool(declared, tool, changed))
+            what = f"{name} of {tool.name}"
+            yield Mutant(f"drop a field of {option}", what, ((tool.name, name),), _with_tool(declared, tool, changed))
 
 
 Change = Callable[[tuple[Destination[Any], ...]], Declared]
 
 
-def _every_destinations(declared: Declared) -> Iterator[tuple[str, tuple[Destination[Any], ...], Change]]:
-    """Each list of destinations, and how to declare another in its place; an empty one takes the trigger away."""
+Place = tuple[str, str, tuple[str, ...], tuple[Destination[Any], ...], Change]
+"""What it is called, the trigger, the assistants it is at, where it leads, and how to declare another in its place."""
+
+
+def _every_destinations(declared: Declared) -> Iterator[Place]:
+    """Each list of destinations; changed to an empty one, the trigger is taken away."""
     for tool in declared.tools:
         if tool.to:
-            yield _place(tool), tool.to, _of_tool(declared, tool)
+            yield _place(tool), tool.name, tool.owners, tool.to, _of_tool(declared, tool)
     for route in declared.routes:
-        yield f"{route.trigger} of {route.source}", route.destinations, _of_route(declared, route)
+        yield _route(route), route.trigger, (route.source,), route.destinations, _of_route(declared, route)
 
 
 def _place(tool: Tool) -> str:
     return f"{tool.name} of {tool.owners}"
+
+
+def _route(route: Route) -> str:
+    return f"{route.trigger} of {route.source}"
 
 
 def _of_tool(declared: Declared, tool: Tool) -> Change:

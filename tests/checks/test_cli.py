@@ -88,10 +88,10 @@ def test_several_flows_are_checked_and_one_finding_is_enough(handoff: CommandLin
 def test_as_text_a_finding_has_its_line_path_and_remedy(handoff: CommandLine) -> None:
     """All that is known stands in three lines; what is unknown is shown and counted."""
     _, said, _ = handoff("check", "faulty.py")
-    problem = "the instructions of cashier need product (line 1), which can be unset there"
+    problem = "the instructions of cashier need product (line 1), which can be unset there: nothing sets it before pay"
 
     assert said.splitlines() == [
-        f"faulty.py:17: error: {problem} [possibly-unset]",
+        f"faulty.py:17: error: {problem} leads there [possibly-unset]",
         "    path: clerk -pay-> cashier",
         "    Set product on every way to cashier, or write {% if product %} around what needs it",
         "faulty.py:10: unknown: many: its answer depends on more than whether limit is set",
