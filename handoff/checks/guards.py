@@ -140,6 +140,10 @@ def _hole(analysis: Analysis, steps: Sequence[Step], judged: Mapping[str, int]) 
     if len(guards) < len(steps) or len(guards) < 2 or any(row.back for row in transitions):  # noqa: PLR2004
         return
     first, last = steps[0], steps[-1]
+    if first.call is None:
+        # After a reply or a silence the user is waited for until a tool has set what the guards ask for.
+        asked = {name for guard in guards for name in guard.fields}
+        judged = {name: mask & analysis.known[name].set if name in asked else mask for name, mask in judged.items()}
     try:
         case = jointly([(one, (False,)) for one in guards], judged)
     except UndecidedError:

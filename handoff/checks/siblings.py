@@ -148,7 +148,9 @@ def _waits_alone(analysis: Analysis) -> Iterator[Finding]:
     resting = [name for name in analysis.states if not _leaves(analysis, name)]
     having = _with_after(analysis)
     for (trigger, dests), routes in same.items():
-        missing = [name for name in resting if name not in having and name not in dests]
+        # A thread starts at the first assistant: nothing was said there that anybody could fall silent after.
+        first = analysis.flow.initial.name
+        missing = [name for name in resting if name not in having and name not in (first, *dests)]
         if len(routes) >= HABIT and len(missing) == 1:
             sources = ", ".join(route.source for route in routes)
             yield Finding(

@@ -23,6 +23,7 @@ class Needs:
 
     Attributes:
         needed: the fields that must be set, each with the first line it is needed in.
+        uses: each use of a field that must be set for it: the field, the line, and what is known to be set there.
         printed: the fields that are printed as they are.
         named: all fields it names.
         asked: the fields without which a part is never shown, each with the first line of such a part.
@@ -30,6 +31,7 @@ class Needs:
     """
 
     needed: dict[str, int] = field(default_factory=dict[str, int])
+    uses: list[tuple[str, int, frozenset[str]]] = field(default_factory=list[tuple[str, int, frozenset[str]]])
     printed: set[str] = field(default_factory=set[str])
     named: set[str] = field(default_factory=set[str])
     asked: dict[str, int] = field(default_factory=dict[str, int])
@@ -97,6 +99,7 @@ class _Reader:
         match expression:
             case nodes.Name(ctx="load") if expression.name in self._fields and expression.name not in known:
                 self.needs.needed.setdefault(expression.name, expression.lineno)
+                self.needs.uses.append((expression.name, expression.lineno, known & self._fields))
             case nodes.Or():
                 self._shown_with(expression.left)
                 self._truth(expression.left, known)

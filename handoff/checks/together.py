@@ -1,36 +1,18 @@
-"""What can happen while fields are followed together and one call comes at a time.
+"""What happens only where several calls come in one response, which was mostly not meant.
 
-Elsewhere each field is followed by itself and calls may ride along in one response, so that nothing possible is called
-impossible. Here the values of all fields are kept side by side, and responses have one call. What happens only where
-calls meet in a response was mostly not meant. Flows with too many states get no verdict.
+Fields are followed together here, and one call comes at a time. Flows with too many states get no verdict.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from itertools import product
 
 from handoff.checks.causes import listed
-from handoff.checks.decisions import Decision
 from handoff.checks.findings import Finding
+from handoff.checks.joint import Met, met_at
 from handoff.checks.metadata import Templates
-from handoff.checks.states import Analysis, Position
-from handoff.checks.steps import Call, Step
-from handoff.declaration.assistants import END
-
-MOST_STATES = 3_000
-"""No flow with more states is looked at."""
-
-MOST_FOLLOWED = 100_000
-"""No more steps are followed than these."""
-
-State = tuple[int, ...]
-"""A single case of each field, as a mask, in the order of the fields."""
-
-Met = dict[str, list[dict[str, int]]]
-"""The states at each assistant."""
+from handoff.checks.states import Analysis
+from handoff.checks.steps import Call
 
 
 def check_together(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
@@ -40,7 +22,7 @@ def check_together(analysis: Analysis, templates: Templates) -> Iterator[Finding
         analysis: what is known about the flow.
         templates: its templates.
     """
-    met = _met(analysis)
+    met = met_at(analysis)
     if met is None:
         return
     for assistant in analysis.states:
@@ -78,7 +60,7 @@ def _hardly_shown(analysis: Analysis, templates: Templates) -> Iterator[Finding]
         if place != analysis.flow.place
         for name, line in needs.asked.items()
     ]
-    met = (_met(analysis, limits=False) if asking else None) or {}
+    met = (met_at(analysis, limits=False) if asking else None) or {}
     for assistant, name, line, place in asking:
         domain = analysis.known[name]
         shows = _has(name, domain.set & ~domain.empty)
@@ -117,7 +99,7 @@ def _remedy(analysis: Analysis, assistant: str, fields: Iterable[str], met: Met,
     barring = [
         decision.name
         for decision in analysis.decisions.values()
-        if any(map(wanted, (_met(analysis, limits=False, aside=decision) or {}).get(assistant, [])))
+        if any(map(wanted, (met_at(analysis, limits=False, aside=decision) or {}).get(assistant, [])))
     ]
     if barring:
         return f"Turn {' or '.join(dict.fromkeys(barring))} round, which keeps the thread from getting there with it"
@@ -147,58 +129,3 @@ def _cleared_already(
                 call.tool.place,
                 analysis.path_to(call.assistant),
             )
-
-
-def _met(analysis: Analysis, *, limits: bool = True, aside: Decision | None = None) -> Met | None:
-    """The states at each assistant; None if there are too many.
-
-    Args:
-        analysis: what is known about the flow.
-        limits: whether limits are hit.
-        aside: a guard that is not asked.
-    """
-    names = tuple(analysis.known)
-    size = 1
-    for domain in analysis.known.values():
-        size *= len(domain.cases)
-    if size * len(analysis.states) > MOST_STATES:
-        return None
-    steps = {at: tuple(_without(steps, aside, limits=limits)) for at, steps in analysis.steps.items()}
-    first: Position = (analysis.flow.initial.name, "")
-    waiting: deque[tuple[Position, State]] = deque((first, one) for one in _single(analysis.start, names))
-    seen = set(waiting)
-    left = MOST_FOLLOWED
-    while waiting:
-        position, values = waiting.popleft()
-        state = dict(zip(names, values, strict=True))
-        for step in steps[position[0]]:
-            if not step.open_at(position[1]):
-                continue
-            left -= 1
-            analysis.followed += 1
-            if left < 0:
-                return None
-            after = step.taken(state, analysis.known)
-            if after is None or step.dest == END:
-                continue
-            there = analysis.arrived(step, position)
-            for one in _single(after, names):
-                if (there, one) not in seen:
-                    seen.add((there, one))
-                    waiting.append((there, one))
-    met: dict[str, dict[State, None]] = {}
-    for position, values in seen:
-        met.setdefault(position[0], {})[values] = None
-    return {at: [dict(zip(names, one, strict=True)) for one in sorted(values)] for at, values in met.items()}
-
-
-def _without(steps: Iterable[Step], aside: Decision | None, *, limits: bool) -> Iterator[Step]:
-    for step in steps:
-        if limits or step.transition is None or step.transition.kind != "limit":
-            asked = tuple(one for one in step.asked if one.decision is not aside)
-            yield step if len(asked) == len(step.asked) else replace(step, asked=asked)
-
-
-def _single(state: dict[str, int], names: tuple[str, ...]) -> Iterator[State]:
-    """Every combination of single cases that a state holds possible."""
-    return product(*([1 << n for n in range(state[name].bit_length()) if state[name] >> n & 1] for name in names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -240,3 +241,80 @@ def test_the_tool_that_takes_a_field_and_drops_it_is_named() -> None:
     (found,) = said(flow, "nothing-sets")
 
     assert found.remedy.startswith("Add draft to sets= of write, which takes it and does not keep it")
+
+
+# -- what is meant so --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("together", "expected"),
+    [
+        pytest.param(True, [], id="one tool sets both"),
+        pytest.param(False, ["possibly-unset"], id="a tool sets one of them"),
+    ],
+)
+def test_a_field_that_is_always_set_beside_another_needs_no_test_of_its_own(
+    together: bool, expected: list[str]
+) -> None:
+    """Fields are followed together before a placeholder is called possibly unset."""
+    flow = Flow("peers", metadata=Work)
+    writer = flow.assistant("writer", instructions="{% if draft %}Mend {{ draft }}: {{ faults }}{% endif %}")
+
+    def judged(draft: str, faults: str) -> str:
+        """Put both down."""
+        return draft + faults
+
+    writer.tool(sets=("draft", "faults"))(judged)
+    if not together:
+        writer.tool(sets="draft")(write)
+
+    assert expected == [one.code for one in check(flow).findings]
+
+
+def test_what_two_calls_of_one_response_leave_counts_where_fields_are_followed_together() -> None:
+    """The handoff sets both, and a call beside it clears one: so the next assistant may lack it."""
+    flow = Flow("peers", metadata=Work)
+    writer = flow.assistant("writer", instructions="Write.{% if faults %} Mend it.{% endif %}")
+    critic = flow.assistant("critic", instructions="{% if draft %}Judge {{ draft }}: {{ faults }}{% endif %}")
+
+    def judged(draft: str, faults: str) -> str:
+        """Put both down."""
+        return draft + faults
+
+    writer.tool(to=critic, sets=("draft", "faults"))(judged)
+    writer.tool(clears="faults")(named("forget"))
+
+    assert ["judged, forget"] == [one.path[-1].trigger for one in said(flow, "possibly-unset")]
+
+
+def test_a_reply_that_leads_nowhere_until_something_is_set_is_no_hole() -> None:
+    """The user is waited for until then; a value that leads nowhere is a hole all the same."""
+    flow, writer, critic = peers()
+
+    def clean(work: Work) -> bool:
+        """Something is wrong."""
+        return work.faults == ""
+
+    def wrong(work: Work) -> bool:
+        """Nothing is wrong."""
+        return bool(work.faults)
+
+    editor = flow.assistant("editor", instructions="Print.")
+    writer.tool(to=critic, sets="draft")(write)
+    critic.then(writer.when(wrong, times=3), editor.when(clean))
+
+    assert [] == said(flow, "hole")
+
+
+def test_nobody_falls_silent_where_nothing_was_said() -> None:
+    """The first assistant may wait however long, where all others hand over after a silence."""
+    flow, writer, critic = peers()
+    third = flow.assistant("third", instructions="Wait.")
+    fourth = flow.assistant("fourth", instructions="Wait.")
+    writer.tool(to=critic, sets="draft")(write)
+    critic.tool(to=third)(named("pass_on"))
+    third.tool(to=fourth)(named("give_up"))
+    for one in (critic, third):
+        one.after(timedelta(hours=1), to=fourth)
+
+    assert [] == said(flow, "waits-alone")
