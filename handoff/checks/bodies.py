@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from handoff.declaration.metadata import Metadata
+from handoff.declaration.place import Place
 
 _CHANGING = frozenset(
     {
@@ -67,6 +68,28 @@ def use_of(function: Any, names: Iterable[str], kind: type[Metadata]) -> Use:
         kind: the metadata class.
     """
     return _use(function, frozenset(names), kind, {})
+
+
+def place_of_field(kind: type[Metadata], name: str, otherwise: Place) -> Place:
+    """The line that declares a field of a metadata class; `otherwise` if its source cannot be read.
+
+    Args:
+        kind: the metadata class.
+        name: the field.
+        otherwise: what is said then.
+    """
+    owner = next((one for one in kind.__mro__ if name in vars(one).get("__annotations__", {})), None)
+    try:
+        lines, first = inspect.getsourcelines(owner) if owner is not None else ([], 0)
+        (body,) = ast.parse(textwrap.dedent("".join(lines))).body
+        file = inspect.getsourcefile(owner) if owner is not None else None
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return otherwise
+    for statement in body.body if isinstance(body, ast.ClassDef) else ():
+        target = statement.target if isinstance(statement, ast.AnnAssign) else None
+        if isinstance(target, ast.Name) and target.id == name and file is not None:
+            return Place(file, first + statement.lineno - 1)
+    return otherwise
 
 
 def resolve(function: Any, expression: ast.expr) -> Any:

@@ -103,7 +103,10 @@ def decide(guard: Callable[[Any], bool], kind: type[Metadata], known: Mapping[st
         known: the domain of each field.
         place: where it was given, for a guard without a line of its own.
     """
-    name, place = name_of(guard), place_of(guard, place)
+    place = place_of(guard, place)
+    name = name_of(guard)
+    if name == "<lambda>":
+        name = f"the lambda in line {place.line}"
     try:
         reason = impurity(guard, kind)
     except RecursionError:

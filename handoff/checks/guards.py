@@ -140,6 +140,8 @@ def _hole(analysis: Analysis, steps: Sequence[Step], judged: Mapping[str, int]) 
     if len(guards) < len(steps) or len(guards) < 2 or any(row.back for row in transitions):  # noqa: PLR2004
         return
     first, last = steps[0], steps[-1]
+    if any({branch.answer for branch in guard.branches} == {False} for guard in guards):
+        return  # that one of them never holds is what is told of
     if first.call is None:
         # After a reply or a silence the user is waited for until a tool has set what the guards ask for.
         asked = {name for guard in guards for name in guard.fields}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from handoff.checks.bodies import use_of
+from handoff.checks.bodies import place_of_field, use_of
 from handoff.checks.causes import keep, unset_because
 from handoff.checks.effects import metadata_use
 from handoff.checks.findings import Finding
@@ -103,9 +103,11 @@ def _possibly_unset(analysis: Analysis, templates: Templates, missing: list[str]
         key = (name, assistant if place != analysis.flow.place else "")
         if key in found and len(found[key].path) <= len(path):
             continue
+        shared = place == analysis.flow.place
+        of, where = (f"flow {analysis.flow.name}", f"at {assistant}") if shared else (assistant, "there")
         found[key] = Finding(
             "possibly-unset",
-            f"the instructions of {assistant} need {name} (line {line}), which can be unset there: "
+            f"the instructions of {of} need {name} (line {line}), which can be unset {where}: "
             f"{unset_because(analysis, name, path)}",
             f"Set {name} on every way to {assistant}, or write {{% if {name} %}} around what needs it",
             place,
@@ -219,7 +221,7 @@ def _unread(analysis: Analysis, templates: Templates, tools: tuple[Tool, ...]) -
             "never-read",
             f"{kind.__name__}.{name} is {what}",
             "Print it in instructions, read it in a tool or a guard, or remove the field",
-            writers[0].place if writers else analysis.flow.place,
+            writers[0].place if writers else place_of_field(kind, name, analysis.flow.place),
         )
 
 
@@ -258,21 +260,23 @@ def _scalar(annotation: Any) -> bool:
 
 def _never_fits(analysis: Analysis) -> Iterator[Finding]:
     kind = analysis.flow.metadata
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     if len(kind.model_fields) >= PAIRS:
-        problems.append(f"{len(kind.model_fields)} fields, where {PAIRS - 1} are kept beside the active assistant")
+        beyond = list(kind.model_fields)[PAIRS - 1]
+        many = f"{len(kind.model_fields)} fields, where {PAIRS - 1} are kept beside the active assistant"
+        problems.append((beyond, many))
     properties = kind.model_json_schema().get("properties", {})
     for name, schema in properties.items():
         if len(name) > LONGEST_NAME:
-            problems.append(f"the name {name}, longer than {LONGEST_NAME} characters")
+            problems.append((name, f"the name {name}, longer than {LONGEST_NAME} characters"))
         if _shortest(schema) > LONGEST_VALUE:
-            problems.append(f"{name}, whose values are all longer than {LONGEST_VALUE} characters")
-    for problem in problems:
+            problems.append((name, f"{name}, whose values are all longer than {LONGEST_VALUE} characters"))
+    for name, problem in problems:
         yield Finding(
             "never-fits-backend",
             f"{kind.__name__} has {problem}: it never fits the metadata a backend keeps of a thread",
             "Join or shorten fields, if you want to see them at the backend; the thread itself keeps them all",
-            analysis.flow.place,
+            place_of_field(kind, name, analysis.flow.place),
         )
 
 
@@ -306,7 +310,7 @@ def _permissive(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
                     f"{name} stands unquoted in the instructions of {assistant}, as it has a pattern, "
                     f"but the pattern lets {taken!r} pass",
                     "Name the characters it may hold, such as ^[a-z0-9-]+$, or leave the pattern out to have it quoted",
-                    place,
+                    place_of_field(analysis.flow.metadata, name, place),
                 )
 
 

@@ -69,12 +69,21 @@ class Report:
                 one.severity.value,
                 one.place,
                 one.code,
-                f"{one.problem}. {one.remedy}." + (f" Path: {path_text(one.path)}" if one.path else ""),
+                " ".join(
+                    [
+                        *map(_sentence, (one.problem, one.remedy)),
+                        *([f"Path: {path_text(one.path)}"] if one.path else []),
+                    ]
+                ),
             )
             for one in self.findings
         ]
         lines += [_command("notice", one.place, "unknown", f"{one.subject}: {one.reason}") for one in self.unknown]
         return "\n".join(lines)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def path_text(path: Iterable[Hop]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
+from handoff.checks.bodies import place_of_field
 from handoff.checks.causes import keep, out_of_reach
 from handoff.checks.choices import chooses, consults, names_flow, names_go
 from handoff.checks.findings import Finding
@@ -98,29 +100,35 @@ def _name(call: Call) -> str:
 
 
 def _similar(analysis: Analysis) -> Iterator[Finding]:
-    flow = analysis.flow
-    yield from _alike("assistants", ((name, one.place) for name, one in flow.assistants.items()))
-    kind = flow.metadata
-    yield from _alike(f"fields of {kind.__name__}", ((name, flow.place) for name in kind.model_fields))
-    told: set[tuple[Place, ...]] = set()
+    flow, kind = analysis.flow, analysis.flow.metadata
+    yield from _alike("assistants", flow.assistants, lambda name: flow.assistants[name].place)
+    # Only what is told of is looked for in the source.
+    yield from _alike(
+        f"fields of {kind.__name__}", kind.model_fields, lambda name: place_of_field(kind, name, flow.place)
+    )
+    told: set[Place] = set()
     for assistant in flow.assistants:
-        tools = tuple((name, tool.place) for name, tool in flow.tools_of(assistant).items())
-        for finding in _alike(f"tools of {assistant}", tools):
-            if (finding.place,) not in told:
-                told.add((finding.place,))
+        tools = flow.tools_of(assistant)
+        for finding in _alike(f"tools of {assistant}", tools, partial(_place_of, tools)):
+            if finding.place not in told:
+                told.add(finding.place)
                 yield finding
 
 
-def _alike(what: str, named: Iterable[tuple[str, Place]]) -> Iterator[Finding]:
+def _place_of(tools: Mapping[str, Tool], name: str) -> Place:
+    return tools[name].place
+
+
+def _alike(what: str, names: Iterable[str], place: Callable[[str], Place]) -> Iterator[Finding]:
     first: dict[str, str] = {}
-    for name, place in named:
+    for name in names:
         other = first.setdefault(name.replace("_", "").lower(), name)
         if other != name:
             yield Finding(
                 "similar-names",
                 f"two {what} are called {other} and {name}, which a model takes for one",
                 "Give them names that differ by a word",
-                place,
+                place(name),
             )
 
 
@@ -240,11 +248,12 @@ def _mentioned(analysis: Analysis, templates: Templates) -> Iterator[Finding]:
                     if name in has or known or not foreign or (place, name) in told:
                         continue
                     told.add((place, name))
-                    hint = f"did you mean {near[0]}?" if near else "it has another assistant's"
+                    hint = f"did you mean {near[0]}?" if near else "another assistant has it"
+                    of = f"flow {analysis.flow.name}" if shared else assistant
                     yield Finding(
                         "unknown-tool",
-                        f"the instructions of {analysis.flow.name if shared else assistant} name the tool {name} "
-                        f"(line {line}), which {'nobody' if shared else assistant} has; {hint}",
+                        f"the instructions of {of} name the tool {name} (line {line}), "
+                        f"which {'nobody has' if shared else f'{assistant} does not have'}; {hint}",
                         "Name a tool the assistant has, or give it this one",
                         place,
                     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from typing import Literal
 
 from handoff.checks import Finding, Report, check, refused
@@ -40,7 +41,8 @@ def check_flows(named: Iterable[str], given: Iterable[str], form: Format) -> Exi
 
 def _report(named: str, given: tuple[str, ...]) -> Report:
     try:
-        flow = load_flow(named)
+        with redirect_stdout(sys.stderr):  # what a module prints is no part of the report
+            flow = load_flow(named)
     except DefinitionError as error:
         return refused(named, error)
     except ImportFailed as error:

@@ -97,7 +97,7 @@ def _file(path: Path) -> ModuleType:
     sys.modules[name] = module
     loader = spec.loader
     try:
-        imported(lambda: loader.exec_module(module), str(path))
+        imported(lambda: loader.exec_module(module), str(path), str(path))
     except HandoffError:
         del sys.modules[name]
         raise
@@ -106,6 +106,8 @@ def _file(path: Path) -> ModuleType:
 
 def _module(name: str) -> ModuleType | None:
     """Import a module; None if there is none of that name."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return None  # what is no name of a module may be that of an installed flow
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -159,27 +161,31 @@ def _chosen(module: ModuleType, name: str, place: str) -> Flow[Any, Any]:
     return next(iter(flows.values()))
 
 
-def imported(load: Callable[[], Any], what: str) -> Any:
+def imported(load: Callable[[], Any], what: str, file: str = "") -> Any:
     """Run an import; what it raises becomes a refusal that names the line.
 
     Args:
         load: the import.
         what: what is imported, for the text.
+        file: its file, if that is known, for an error that names none.
 
     Raises:
-        ImportFailed: if it raises anything but a DefinitionError.
+        ImportFailed: if it raises anything but a DefinitionError, or ends the process.
         DefinitionError: if a flow is declared wrongly there.
     """
     try:
         return load()
-    except DefinitionError:
+    except (DefinitionError, KeyboardInterrupt):
         raise
     except SyntaxError as error:
-        raise ImportFailed(str(error.msg), error.filename or "", error.lineno or 0) from error
-    except Exception as error:
+        problem = f"{what} cannot be imported: {type(error).__name__}: {error.msg}"
+        raise ImportFailed(problem, error.filename or file, error.lineno or 1) from error
+    except BaseException as error:
+        # SystemExit too: a module that ends the process must not make the command look as if all were well.
         frames = traceback.extract_tb(error.__traceback__)
         outside = [one for one in frames if one.filename != __file__ and "importlib" not in one.filename]
         own = [one for one in outside if not one.filename.startswith(_LIBRARIES)] or outside
-        problem = f"{what} cannot be imported: {type(error).__name__}: {error}"
-        where = (own[-1].filename, own[-1].lineno or 0) if own else ("", 0)
+        said = " ".join(str(error).split())  # one line, as the report has it
+        problem = f"{what} cannot be imported: {type(error).__name__}{f': {said}' if said else ''}"
+        where = (own[-1].filename, own[-1].lineno or 0) if own else (file, 1 if file else 0)
         raise ImportFailed(problem, *where) from error

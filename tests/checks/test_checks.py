@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -505,3 +507,75 @@ def test_a_check_runs_no_tool() -> None:
     check(flow)
 
     assert [] == called
+
+
+# -- places ------------------------------------------------------------------------------------------------------------
+
+
+def line_of(text: str, after: str = "") -> int:
+    """The line of this file, from 1, that holds a text; the first one after another text."""
+    lines = Path(__file__).read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if after in line)
+    return 1 + next(number for number, line in enumerate(lines) if number >= start and text in line)
+
+
+def test_a_declaration_over_several_lines_is_told_of_at_its_first() -> None:
+    """The line is where the statement begins; that of a tool is its decorator's."""
+    flow = Flow(
+        "places",
+        metadata=Order,
+        instructions=READ_ALL,
+    )
+    flow.assistant("clerk", instructions="Sell.")
+    cashier = flow.assistant(
+        "cashier",
+        instructions="""
+            Bill.
+        """,
+    )
+
+    @cashier.tool(
+        sets=("product",),
+    )
+    @logged
+    def note(order: Order, text: str) -> str:
+        """Note it."""
+        return text
+
+    places = {one.code: one.place for one in check(flow).findings}
+    here = "def test_a_declaration_over_several_lines"
+
+    assert {Path(__file__).name} == {Path(place.file).name for place in places.values()}
+    assert line_of("cashier = flow.assistant(", here) == places["unreachable-assistant"].line
+    assert line_of("@cashier.tool(", here) == places["sets-not-performed"].line
+
+
+def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator like any other."""
+
+    @functools.wraps(function)
+    def inner(*given: Any, **named: Any) -> Any:
+        return function(*given, **named)
+
+    return inner
+
+
+def test_a_field_is_told_of_at_its_own_line() -> None:
+    """Also where the class is spread over many lines, or inherits the field."""
+
+    class Base(Metadata):
+        first: str | None = None
+
+        lonely: str | None = None  # the line to look at
+
+    class Derived(Base):
+        second: Annotated[
+            str | None,
+            StringConstraints(pattern="^a$"),
+        ] = None
+
+    flow = Flow("places", metadata=Derived)
+    flow.assistant("clerk", instructions="{{ first or second }}")
+    found = next(one for one in check(flow).findings if one.code == "never-read")
+
+    assert (line_of("# the line to look at"), Path(__file__)) == (found.place.line, Path(found.place.file))

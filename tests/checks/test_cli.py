@@ -133,6 +133,22 @@ def test_annotations_escape_what_would_end_them() -> None:
     assert "::error file=/a%2Cb%3Ac.py,line=3,title=trap::50 %25%0Aof it. a, b." == Report("x", (finding,)).as_github()
 
 
+def test_annotations_end_each_sentence_once() -> None:
+    """A question keeps its mark, and gets no full stop behind it."""
+    finding = Finding("trap", "a", "did you mean b?", Place("/c.py", 3))
+
+    assert Report("x", (finding,)).as_github().endswith("::a. did you mean b?")
+
+
+def test_what_a_module_prints_is_no_part_of_the_report(handoff: CommandLine) -> None:
+    """Standard output holds the report and nothing else, so that a program can read it."""
+    (handoff.directory / "talking.py").write_text(f"print('hello')\n{CLEAN}")
+    _, said, error = handoff("check", "talking.py", "--format", "json")
+
+    assert "clean" == json.loads(said)["flow"]
+    assert "hello\n" == error
+
+
 def test_a_given_field_counts_as_set(handoff: CommandLine) -> None:
     """--given names what the program opens every thread with."""
     assert 0 == handoff("check", "faulty.py", "--given", "product")[0]
@@ -146,6 +162,7 @@ def test_a_given_field_counts_as_set(handoff: CommandLine) -> None:
         pytest.param(["clean.py:other"], "has no flow called other", id="no-flow"),
         pytest.param(["clean.py", "--given", "nothing"], "has no field 'nothing'", id="no-field"),
         pytest.param(["clean.py", "--format", "xml"], "xml", id="no-format"),
+        pytest.param(["."], "there is no module '.'", id="no-name"),
         pytest.param([], "", id="no-argument"),
     ],
 )
@@ -163,6 +180,10 @@ def test_what_cannot_be_carried_out_ends_with_2(handoff: CommandLine, arguments:
         pytest.param("import json\n\nflow = (\n", 3, "was never closed", id="syntax"),
         pytest.param("import json\n\njson.loads('')\n", 3, "JSONDecodeError", id="raises-elsewhere"),
         pytest.param("import no_such_thing\n", 1, "no_such_thing", id="import"),
+        pytest.param("import sys\n\nsys.exit(0)\n", 3, "SystemExit: 0", id="ends-the-process"),
+        pytest.param("class Odd(BaseException): ...\n\n\nraise Odd\n", 4, "imported: Odd", id="raises-no-exception"),
+        pytest.param("raise ValueError('one\\n   two')\n", 1, "ValueError: one two", id="several-lines"),
+        pytest.param("name = 'a\0b'\n", 1, "null bytes", id="no-source"),
     ],
 )
 def test_an_import_error_is_a_finding_with_its_line(handoff: CommandLine, source: str, line: int, words: str) -> None:
