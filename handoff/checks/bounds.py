@@ -43,12 +43,12 @@ def check_bounds(analysis: Analysis, endless: bool) -> Iterator[Finding | Unknow
         yield Unknown("the longest chain of then()", "there are too many chains", analysis.flow.place)
         return
     if chain:
-        which = f"handoffs={limits.handoffs}" if limits.handoffs <= limits.runs - 1 else f"runs={limits.runs}"
+        bound = "handoffs" if limits.handoffs <= limits.runs - 1 else "runs"
         yield Finding(
             "over-limit",
             f"one message to {chain[0].source} can cause {len(chain)} handoffs or more without anybody choosing them, "
-            f"but Limits({which}) stops the thread before",
-            f"Shorten the chain or lower times=, or declare Flow(..., limits=Limits(handoffs={2 * len(chain)}, ...))",
+            f"but Limits({bound}={getattr(limits, bound)}) stops the thread before",
+            f"Shorten the chain or lower times=, or declare Flow(..., limits=Limits({bound}={2 * len(chain)}, ...))",
             analysis.place_of_route(onward[chain[0].source][0]),
             (*analysis.path_to(chain[0].source), *chain),
         )

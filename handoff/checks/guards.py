@@ -96,11 +96,16 @@ def _decided(
             yield Finding(
                 "guard-fails",
                 f"{decision.name} fails while {given} ({failed.failed}), which counts as no",
-                "Ask first whether the field is set: `site.field is not None and ...`",
+                _ask_first(decision, unset[0]) if unset else "Ask first for what it stumbles over",
                 decision.place,
                 path or analysis.path_to(source),
             )
             break
+
+
+def _ask_first(decision: Decision, name: str) -> str:
+    asked = ".".join((*decision.parameters, name))
+    return f"Ask first whether {name} is set: `{asked} is not None and ...`"
 
 
 def _together(analysis: Analysis, steps: Sequence[Step]) -> Iterator[Finding | Unknown]:

@@ -44,9 +44,14 @@ def _misnamed(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Iterator[F
             yield Finding(
                 "misnamed-variable",
                 f"the assistant {assistant.name} is in the variable {names[0]}{also}",
-                f"Call both the same: {assistant.name} = {flow.name}.assistant({assistant.name!r}, ...)",
+                f"Call both the same: {assistant.name} = {_variable(flow, module)}.assistant({assistant.name!r}, ...)",
                 assistant.place,
             )
+
+
+def _variable(flow: Flow[Any, Any], module: ModuleType | None) -> str:
+    """What the flow is called in a module."""
+    return next((name for name, value in _own(module).items() if value is flow), flow.name)
 
 
 def _unused_guards(flow: Flow[Any, Any], loaded: dict[str, ModuleType]) -> Iterator[Finding]:

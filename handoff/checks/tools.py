@@ -188,14 +188,16 @@ def _chosen(tool: Tool) -> Iterator[Finding]:
     for line, dest in chooses(tool.function):
         if not may_choose:
             why = "does not say so in its return annotation"
+            remedy = "Annotate `-> Go` or `-> Go | str`, and name every destination in to="
         elif isinstance(dest, Assistant) and dest.name not in allowed:
             why = f"goes to {dest.name}, which is not in to="
+            remedy = f"Add {dest.name} to to=, or go to {' or '.join(sorted(allowed))}"
         else:
             continue
         yield Finding(
             "undeclared-go",
             f"{tool.name} returns Go and {why}, so every such call fails",
-            "Annotate `-> Go` or `-> Go | str`, and name every destination in to=",
+            remedy,
             Place(tool.place.file, line),
         )
 

@@ -69,7 +69,9 @@ def test_a_file_imports_what_stands_beside_it(handoff: Commands) -> None:
         pytest.param("none.py", "none.py holds no flow", id="no flow"),
         pytest.param("two.py", "two.py holds several flows: say which, one of two.py:one, two.py:two", id="two flows"),
         pytest.param("two.py:first", "two.py has no flow called first: it has one, two, again", id="not a flow"),
-        pytest.param("bad.py", "bad.py:2: bad.py cannot be imported: SyntaxError: '(' was never closed", id="syntax error"),
+        pytest.param(
+            "bad.py", "bad.py:2: bad.py cannot be imported: SyntaxError: '(' was never closed", id="syntax error"
+        ),
         pytest.param("needs.py", "needs.py:1: needs.py cannot be imported: ModuleNotFoundError", id="import error"),
         pytest.param(
             "needs", "needs.py:1: needs cannot be imported: ModuleNotFoundError", id="import error of a module"
