@@ -1,7 +1,7 @@
 """A flow declares assistants, their tools and the transitions between them.
 
-Declaring ends at the freeze, which happens at the latest when the flow is first asked anything; from then on it is a
-value shared by all threads. It is the only place that decides a destination, and it does so by firing its Machine.
+Declaring ends at the freeze, which happens at the latest when the flow is first asked anything (`Answers`); from then
+on it is a value shared by all threads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, Unpack, cast, get_args
 from typing_extensions import TypeVar
 
 from handoff.backends.base import NamedView, View
+from handoff.declaration.answers import NO_ASSISTANTS, Answers
 from handoff.declaration.assistants import (
     BACK,
     END,
@@ -28,31 +29,24 @@ from handoff.declaration.assistants import (
     ToolOptions,
     Transition,
 )
-from handoff.declaration.attribution import attribute
 from handoff.declaration.consults import check_closure, consulted_by
-from handoff.declaration.guards import name_of
 from handoff.declaration.hosted import Hosted, check_hosted
-from handoff.declaration.metadata import Deps, Metadata, dump, load
+from handoff.declaration.metadata import Deps, Metadata
 from handoff.declaration.metadata_class import check_metadata_class
 from handoff.declaration.place import Place, Scope, as_given, caller_place, names_around, place_of, refuse_unknown
 from handoff.declaration.reply_models import check_reply
-from handoff.declaration.routes import EVERYWHERE, Routes, is_assistant, require_source
+from handoff.declaration.routes import Routes, is_assistant, require_source
 from handoff.declaration.tool_building import build_tool, name_problem
 from handoff.declaration.tools import Tool
-from handoff.errors import InstructionsError, NotTaken
 from handoff.limits import Limits
-from handoff.observers import OBSERVERS
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from handoff.declaration.frozen import Frozen
     from handoff.declaration.instructions import Instructions
-    from handoff.declaration.machine import Table
 
 __all__ = ["Assistant", "Denied", "Destination", "Flow", "Migration", "Transition"]
-
-_NO_ASSISTANTS = "{0} has no assistants: declare one with {0}.assistant(...)"
 
 D_co = TypeVar("D_co", bound=Deps, default=Deps, covariant=True)
 
@@ -75,7 +69,7 @@ RESERVED = frozenset({END, BACK, "state", "user", "system", "developer", "tool"}
 """Names an assistant cannot have: the special destinations, other speakers, and what the Machine keeps for itself."""
 
 
-class Flow(Generic[M, D_co]):
+class Flow(Answers[M], Generic[M, D_co]):
     """The declaration of a state machine of assistants.
 
     Attributes:
@@ -285,7 +279,6 @@ class Flow(Generic[M, D_co]):
         needed = self.deps
         if needed is not None and not isinstance(given, needed):
             got = "none were given" if given is None else f"{type(given).__name__} was given"
-            got = f"the class {given.__name__} itself was given" if isinstance(given, type) else got
             raise caller_place().refuse(f"{self.name} needs deps={needed.__name__}(...), but {got}")
         if needed is None and given is not None:
             raise caller_place().refuse(f"{self.name} takes no deps: declare Flow(..., deps={type(given).__name__})")
@@ -306,7 +299,7 @@ class Flow(Generic[M, D_co]):
         if self._frozen is not None:
             return
         if not self._assistants:
-            raise self.place.refuse(_NO_ASSISTANTS.format(self.name))
+            raise self.place.refuse(NO_ASSISTANTS.format(self.name))
         check_closure(self)
         from handoff.declaration.frozen import build_frozen  # noqa: PLC0415  (transitions is needed only from here on)
 
@@ -314,18 +307,7 @@ class Flow(Generic[M, D_co]):
         for consulted in self.consulted:
             consulted.freeze()
 
-    # -- asking --------------------------------------------------------------------------------------------------------
-
-    @property
-    def initial(self) -> Assistant[M]:
-        """The assistant threads start with: the one declared first.
-
-        Raises:
-            DefinitionError: there is none.
-        """
-        for assistant in self._assistants.values():
-            return assistant
-        raise self.place.refuse(_NO_ASSISTANTS.format(self.name))
+    # -- what was declared ---------------------------------------------------------------------------------------------
 
     @property
     def assistants(self) -> Mapping[str, Assistant[M]]:
@@ -352,165 +334,6 @@ class Flow(Generic[M, D_co]):
         """The flow as a value: its tools, its transitions and its Machine. Freezes the flow."""
         self.freeze()
         return cast("Frozen", self._frozen)
-
-    @property
-    def version(self) -> str:
-        """Hash of the flow's structure; 16 hexadecimal digits. Freezes the flow."""
-        return self.frozen_form.version
-
-    @property
-    def transitions(self) -> tuple[Transition, ...]:
-        """All transitions, ways back expanded, in the order they are tried. Freezes the flow."""
-        return self.frozen_form.transitions
-
-    @property
-    def table(self) -> Table:
-        """The Machine that decides every destination. Freezes the flow."""
-        return self.frozen_form.table
-
-    def tools_of(self, assistant: str) -> Mapping[str, Tool]:
-        """The tools of an assistant by name, whether or not they can be called now. Freezes the flow.
-
-        Raises:
-            KeyError: there is no such assistant.
-        """
-        return self.frozen_form.offered[assistant]
-
-    def tool_named(self, assistant: str, name: str) -> Tool | None:
-        """One tool of an assistant, or None. Freezes the flow."""
-        return self.frozen_form.offered.get(assistant, {}).get(name)
-
-    def destinations(self, assistant: str, tool: str) -> tuple[str, ...]:
-        """Names of the assistants a call of this tool can lead to, a way back as all it may mean. Freezes the flow."""
-        return self.frozen_form.destinations(assistant, tool)
-
-    def step(
-        self,
-        assistant: Assistant[M],
-        trigger: Callable[..., Any] | Tool | Transition,
-        metadata: M,
-        *,
-        previous: Assistant[M] | None = None,
-        go: Assistant[M] | None = None,
-    ) -> Assistant[M]:
-        """The assistant a trigger leads to: one transition, without a thread or a model. Freezes the flow.
-
-        Args:
-            assistant: the active assistant.
-            trigger: a tool (or its function), or what `then`, `after` or `on_limit` returned.
-            metadata: as it is once the call's changes are applied.
-            previous: the assistant active before, which `back` leads to.
-            go: the destination the body chose, if it returned `Go`.
-
-        Raises:
-            NotTaken: the thread stays; its `reason` is what the model would be told.
-            DefinitionError: the assistant or the trigger is given by name.
-        """
-        if not is_assistant(as_given(assistant)) or isinstance(as_given(trigger), str):
-            raise caller_place().refuse(
-                f"step({assistant!r}, {trigger!r}, …): give the assistant and the tool's function, not their names"
-            )
-        name = trigger.trigger if isinstance(trigger, Transition) else self._tool_name(assistant, trigger)
-        if assistant.flow is not self:
-            raise NotTaken(assistant.name, name, f"{assistant.name} belongs to another flow")
-        if isinstance(trigger, Transition) and trigger.source not in (assistant.name, EVERYWHERE):
-            raise NotTaken(assistant.name, name, f"it leads from {trigger.source}")
-        verdict = self.judge(
-            assistant.name,
-            name,
-            metadata,
-            previous=previous.name if previous is not None else None,
-            go=go.name if go is not None else None,
-        )
-        if isinstance(verdict, Denied):
-            raise NotTaken(assistant.name, name, verdict.reason)
-        for observer in OBSERVERS:
-            observer.step_taken(self, verdict)
-        return self.end if verdict.dest == END else self._assistants[verdict.dest]
-
-    def judge(
-        self,
-        assistant: str,
-        trigger: str,
-        metadata: M,
-        *,
-        previous: str | None = None,
-        go: str | None = None,
-        blocked: Callable[[Transition], str | None] | None = None,
-    ) -> Transition | Denied:
-        """Fire the Machine: the transition that is taken, or why none is. Freezes the flow.
-
-        Args:
-            assistant: name of the active assistant.
-            trigger: the trigger's name.
-            metadata: what guards are asked about; they get a copy.
-            previous: name of the assistant active before.
-            go: name of the destination the body chose.
-            blocked: why a transition must not be taken now, or None; asked last, so the next destination is tried.
-        """
-        told = self._guard_asked if OBSERVERS else None
-        return self.frozen_form.judge(
-            assistant, trigger, metadata, previous=previous, go=go, blocked=blocked, told=told
-        )
-
-    def _guard_asked(self, transition: Transition, held: bool) -> None:
-        for observer in OBSERVERS:
-            observer.guard_asked(self, transition, held=held)
-
-    def _tool_name(self, assistant: Assistant[M], trigger: Callable[..., Any] | Tool) -> str:
-        function = trigger.function if isinstance(trigger, Tool) else trigger
-        for name, tool in self.frozen_form.offered.get(assistant.name, {}).items():
-            if tool.function is function:
-                return name
-        raise NotTaken(assistant.name, name_of(function), f"it is no tool of {assistant.name}")
-
-    # -- metadata and instructions -------------------------------------------------------------------------------------
-
-    def metadata_from(self, values: Mapping[str, Any]) -> M:
-        """Metadata from JSON values.
-
-        Raises:
-            MetadataRefused: a value is not what its field takes, or there is no such field.
-        """
-        return cast("M", load(self.metadata, values))
-
-    def dump(self, metadata: Metadata) -> dict[str, Any]:
-        """The metadata as JSON values; an unset field is None."""
-        return dump(metadata)
-
-    def instructions_of(self, assistant: str, metadata: M) -> str:
-        """The rendered instructions: the flow's, then the assistant's.
-
-        Raises:
-            InstructionsError: a placeholder stands on an unset field, or a template failed.
-        """
-        templates = (self.instructions, self._assistants[assistant].instructions)
-        texts = [template.render(metadata) for template in templates if template is not None]
-        return "\n\n".join(text for text in texts if text.strip())
-
-    def render(self, assistant: str, metadata: M, *, previous: str | None, trigger: str | None) -> str:
-        """What the model of an assistant is told: its instructions, then who it is and who else speaks here.
-
-        Args:
-            assistant: its name.
-            metadata: the thread's metadata.
-            previous: name of the assistant that handed over last, if any did.
-            trigger: the trigger of that handoff.
-
-        Raises:
-            InstructionsError: a placeholder stands on an unset field, a template failed, or there is no such assistant.
-        """
-        if assistant not in self._assistants:
-            raise InstructionsError(assistant, f"{self.name} has no such assistant")
-        return "\n\n".join(
-            text
-            for text in (self.instructions_of(assistant, metadata), self.attribution(assistant, previous, trigger))
-            if text
-        )
-
-    def attribution(self, assistant: str, previous: str | None, trigger: str | None) -> str:
-        """The lines that tell an assistant its name, who else speaks in the thread, and the last handoff."""
-        return attribute(assistant, self._assistants, previous, trigger)
 
     def _template(self, given: str | Path | None, owner: str, place: Place) -> Instructions | None:
         if given is None:
