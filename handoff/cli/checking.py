@@ -6,14 +6,13 @@ that cannot be imported and a declaration that is refused are findings too, with
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from contextlib import redirect_stdout
 from typing import Literal
 
 from handoff.checks import Finding, Report, check, refused
 from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.loading import ImportFailed, load_flow
+from handoff.cli.printing import write
 from handoff.declaration.place import Place
 from handoff.errors import DefinitionError
 
@@ -35,14 +34,13 @@ def check_flows(named: Iterable[str], given: Iterable[str], form: Format) -> Exi
     for report in reports:
         text = {"text": report.as_text, "json": report.as_json, "github": report.as_github}[form]()
         if text:
-            sys.stdout.write(text + "\n")
+            write(text + "\n")
     return Exit.FAILED if any(report.findings for report in reports) else Exit.DONE
 
 
 def _report(named: str, given: tuple[str, ...]) -> Report:
     try:
-        with redirect_stdout(sys.stderr):  # what a module prints is no part of the report
-            flow = load_flow(named)
+        flow = load_flow(named)
     except DefinitionError as error:
         return refused(named, error)
     except ImportFailed as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from handoff import ThreadUnknown
 from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.loading import load_flow
-from handoff.cli.printing import notice, write
+from handoff.cli.printing import notice, write, write_file
 from handoff.diagram import Form, along, diagram_of, render
 
 
@@ -39,5 +39,5 @@ def graph(named: str, form: Form, thread: str | None, store: Path | None) -> Exi
         diagram = along(diagram, records)
         if diagram.gone:
             notice(f"{diagram.gone} transitions of {thread} are not declared any more, and not shown")
-    write(render(diagram, form))
+    (write if form in ("text", "json") else write_file)(render(diagram, form))
     return Exit.DONE

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -174,7 +175,8 @@ def imported(load: Callable[[], Any], what: str, file: str = "") -> Any:
         DefinitionError: if a flow is declared wrongly there.
     """
     try:
-        return load()
+        with redirect_stdout(sys.stderr):  # what a module prints is no part of what the command writes
+            return load()
     except (DefinitionError, KeyboardInterrupt):
         raise
     except SyntaxError as error:

@@ -6,6 +6,7 @@ models and tools are data: control characters in them never reach the terminal.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -91,7 +92,24 @@ def notice(text: str) -> None:
 
 
 def write(text: str) -> None:
-    """Write to standard output; once nobody reads it any more, to nowhere."""
+    """Write to standard output; once nobody reads it any more, to nowhere.
+
+    Args:
+        text: any text; what the output's encoding has no sign for is written as its number in Unicode.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    _write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def write_file(text: str) -> None:
+    """Write what is kept as a file to standard output: in UTF-8, unless a terminal shows it."""
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+        stream.reconfigure(encoding="utf-8")
+    write(text)
+
+
+def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -144,8 +144,9 @@ def _arrow(flow: Flow[Any, Any], transition: Transition) -> Arrow:
 
 
 def _spelled(delay: timedelta) -> str:
-    """Return a silence as people say it, such as ``1 h 30 min``."""
+    """Return a silence as people say it, such as ``1 h 30 min`` or ``2 d``."""
     minutes, seconds = divmod(delay.total_seconds(), 60)
     hours, minutes = divmod(int(minutes), 60)
-    parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
     return " ".join(f"{count:g} {unit}" for count, unit in parts if count)

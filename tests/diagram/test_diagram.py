@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.site_editor import flow as site_editor
 from handoff import ConfigurationError, Flow, Metadata, SqlStore
+from handoff.cli.loading import load_flow
 from handoff.diagram import FORMS, Arrow, Box, Diagram, along, diagram_of, render
 from handoff.sync import Threads
 from handoff.testing import Talk
@@ -119,6 +123,23 @@ def test_every_transition_has_an_arrow(shown: Flow[Metadata]) -> None:
 def test_a_label_says_trigger_and_conditions(key: str, label: str) -> None:
     """An arrow is labelled with its trigger, and in brackets what has to hold."""
     assert label == arrow(key).label()
+
+
+@pytest.mark.parametrize(
+    ("delay", "label"),
+    [
+        pytest.param(timedelta(days=2), "after 2 d", id="days"),
+        pytest.param(timedelta(days=1, minutes=30), "after 1 d 30 min", id="day-and-minutes"),
+        pytest.param(timedelta(seconds=0.5), "after 0.5 s", id="half-a-second"),
+    ],
+)
+def test_a_silence_is_spelled_as_people_say_it(delay: timedelta, label: str) -> None:
+    """Days, hours, minutes and seconds, each only where there are some."""
+    waiting: Flow[Any] = Flow("waiting")
+    first = waiting.assistant("first", instructions="Ask.")
+    first.after(delay, to=waiting.assistant("second", instructions="Answer."))
+
+    assert [label] == [one.label() for one in diagram_of(waiting).arrows]
 
 
 def test_a_thread_shows_where_it_is_and_how_it_came_there() -> None:
@@ -246,6 +267,34 @@ def test_the_command_shows_a_stored_thread(handoff: Commands, tmp_path: Path) ->
     found = handoff("graph", "site_editor", "--thread", "t1", "--store", str(path))
 
     assert (0, True) == (found.code, "class a0 active" in found.out)
+
+
+@pytest.mark.parametrize(
+    ("form", "encoding"),
+    [
+        pytest.param("text", "ascii", id="text-as-the-terminal-takes-it"),
+        pytest.param("mermaid", "utf-8", id="mermaid-as-a-file"),
+        pytest.param("dot", "utf-8", id="dot-as-a-file"),
+    ],
+)
+def test_the_command_writes_whatever_the_terminal_s_encoding(tmp_path: Path, form: str, encoding: str) -> None:
+    """Pictures are UTF-8 in a file; what a terminal has no sign for is written as its number."""
+    (tmp_path / "odd.py").write_text(
+        "from handoff import Flow\n\nflow = Flow('odd')\n"
+        "first = flow.assistant('first', instructions='Ask.', description='עברית 🙂')\n"
+        "second = flow.assistant('second', instructions='Answer.')\nfirst.then(second.when(lambda metadata: True))\n"
+        ""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "handoff.cli", "graph", "odd.py", "-f", form],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    expected = render(diagram_of(load_flow(str(tmp_path / "odd.py"))), form)  # type: ignore[arg-type]
+
+    assert expected.encode(encoding, "backslashreplace") == done.stdout
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from itertools import cycle, islice
+from dataclasses import replace
+from datetime import timedelta
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,6 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from flows.site_editor import flow as site_editor
+from handoff import Flow, Metadata
 from handoff.diagram import Arrow, Box, Diagram, diagram_of, render
 from handoff.diagram.escaping import dot, mermaid, printable
 from tests.conftest import data_file
@@ -117,6 +120,64 @@ def test_mermaid_reads_the_flow_s_shape() -> None:
         "": "circle",
     } == shapes
     assert ["give_back [back]"] == [one["text"] for one in back]
+
+
+def words_of_the_languages() -> Flow[Any]:
+    """A flow whose every name is a word of Mermaid or of DOT, and whose guard is called as no function should be."""
+
+    def guard(metadata: Metadata) -> bool:
+        return True
+
+    guard.__name__ = HOSTILE_GUARD
+    words: Flow[Any] = Flow("digraph")
+    names = (
+        "graph",
+        "subgraph",
+        "style",
+        "linkStyle",
+        "classDef",
+        "click",
+        "default",
+        "node",
+        "edge",
+        "strict",
+        "a0",
+        "o",
+    )
+    made = [words.assistant(name, instructions="", description=f"{name} -> {HOSTILE_GUARD}") for name in names]
+    for one, other in pairwise(made):
+        one.then(other.when(guard, times=2))
+    made[-1].after(timedelta(days=1), to=made[0])
+    words.on_limit(made[0])
+    return words
+
+
+HOSTILE_GUARD = 'x" | [y] <script>alert(1)</script> `z` עברית 🙂'
+
+
+def test_words_of_the_languages_are_names_like_any_other() -> None:
+    """A declared flow with such names arrives whole, in Mermaid and in Graphviz, with a thread's marks on it."""
+    shown = diagram_of(words_of_the_languages())
+    taken = replace(
+        shown,
+        boxes=tuple(replace(one, active=one.name == "style") for one in shown.boxes),
+        arrows=tuple(replace(one, taken=3, latest=one.source == "click") for one in shown.arrows),
+    )
+    found = read(taken)
+
+    assert [box.name for box in shown.boxes] == [one["text"] for one in found["boxes"] if one["id"] != "start"]
+    assert ["", *expected_labels(taken)] == [collapsed(one["text"]) for one in found["arrows"]]
+    assert {"active"} == {name for names in found["classes"].values() for name in names} - {"mark"}
+
+
+def test_graphviz_draws_words_of_its_own() -> None:
+    """Every name and every label of the same flow stands in the SVG."""
+    require_graphviz()
+    shown = diagram_of(words_of_the_languages())
+
+    assert sorted([*(box.name for box in shown.boxes), *expected_labels(shown)]) == sorted(
+        filter(None, svg_texts(shown))
+    )
 
 
 def test_mermaid_marks_the_arrow_that_is_meant() -> None:
