@@ -109,11 +109,15 @@ SETS: dict[Callable[..., str], tuple[str, ...]] = {
 }
 
 
+ASKING = "{% if text %}There is a text.{% endif %}{% if kind %}There is a kind.{% endif %}"
+"""Has a part for each field that can be unset."""
+
+
 def random_flow(seed: int) -> Flow[Any, Any]:
     """Return a flow drawn with that seed: 2 to 4 assistants, up to 3 tools each, and some `then`."""
     draw = random.Random(seed)  # noqa: S311  (a test wants the same draw again)
     flow = Flow("drawn", metadata=Facts)
-    made = [flow.assistant(f"a{number}", instructions="") for number in range(draw.randint(2, 4))]
+    made = [flow.assistant(f"a{number}", instructions=ASKING) for number in range(draw.randint(2, 4))]
 
     def somewhere() -> Any:
         dests = draw.sample(made, draw.randint(1, min(3, len(made))))

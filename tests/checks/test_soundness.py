@@ -7,6 +7,7 @@ include all that happens.
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from handoff import Flow
 from handoff.checks import check
+from handoff.checks.joint import met_at
 from handoff.checks.states import Analysis, analyse
 from tests.checks.random_flows import VALUES, Spot, random_flow, walked
 
@@ -72,6 +74,42 @@ def test_what_is_called_unreachable_is_reached_by_no_thread() -> None:
     assert [] == wrong
     assert found > 20
     assert reached > 200
+
+
+@pytest.mark.parametrize("meeting", [pytest.param(True, id="meeting"), pytest.param(False, id="one-call-at-a-time")])
+def test_every_state_that_occurs_is_met_with_all_fields_side_by_side(meeting: bool) -> None:
+    """Following fields together leaves out nothing that happens."""
+    missed: list[tuple[int, Spot]] = []
+    for seed in FLOWS:
+        _, analysis, spots, _ = drawn(seed)
+        met = met_at(analysis, meeting=meeting)
+        assert met is not None
+        for spot in spots:
+            values = {name: analysis.known[name].mask(value) for name, value in zip(VALUES, spot[1:], strict=True)}
+            if values not in met.get(spot[0], []):
+                missed.append((seed, spot))
+
+    assert [] == missed
+
+
+def test_what_is_never_shown_is_shown_in_no_thread() -> None:
+    """A part of instructions that is said to wait in vain for a field finds it set nowhere."""
+    wrong: list[tuple[int, str, str]] = []
+    told = 0
+    for seed in FLOWS:
+        flow, _, spots, _ = drawn(seed)
+        for one in check(flow).findings:
+            if one.code not in ("never-shown", "hardly-shown"):
+                continue
+            said = re.search(r"instructions of (\w+) that asks for (\w+)", one.problem)
+            assert said is not None
+            told += 1
+            position = 1 + list(VALUES).index(said[2])
+            if any(spot[0] == said[1] and spot[position] for spot in spots):
+                wrong.append((seed, said[1], said[2]))
+
+    assert [] == wrong
+    assert told
 
 
 def test_every_path_shown_can_be_walked() -> None:
