@@ -27,9 +27,11 @@ _ENDING = re.compile(r"(?:end|close|finish) (?:the |this )?(?:conversation|talk|
 _MOVING = re.compile(r"go (?:on|back)\b", re.IGNORECASE)
 _GOES_ON = re.compile(r"\b(?:the )?([a-z_]+) (?:takes (?:[\w' ]+ )?(?:up|over)|goes on|carries on)\b", re.IGNORECASE)
 _COMES_BACK = re.compile(
-    rf"\b{_WHOM} (?:then )?(?:comes|is (?:sent|handed|passed|brought)) back here\b|\breturns here\b", re.IGNORECASE
+    rf"\b{_WHOM} (?:then )?(?:comes back|returns|is (?:sent|handed|passed|brought) back) here\b", re.IGNORECASE
 )
-_DROPPING = re.compile(r"(?:drop|clear|discard|forget|reset) (?:the |this )?(\w+(?: \w+)?)", re.IGNORECASE)
+_DROPPING = re.compile(r"(?:drop|clear|discard|forget|reset) (?:the |this )?(\w+(?: \w+)*)", re.IGNORECASE)
+_PART_OF = frozenset({"at", "for", "from", "in", "of", "off", "on"})
+"""What follows a word that stands for a part of something else, as in "drop the item from the order"."""
 
 
 def check_words(analysis: Analysis, tools: tuple[Tool, ...]) -> Iterator[Finding]:
@@ -105,12 +107,15 @@ def _dropped(analysis: Analysis, tool: Tool) -> Iterator[Finding]:
     if said is None:
         return
     words = said[1].lower().split()
-    called = ("_".join(words[:count]) for count in range(len(words), 0, -1))
-    name = next((one for one in called if one in analysis.known), None)
-    if name is not None and name not in (*tool.clears, *tool.sets) and analysis.known[name].unset:
+    count = next((count for count in range(len(words), 0, -1) if "_".join(words[:count]) in analysis.known), 0)
+    name = "_".join(words[:count])
+    if not count or name in (*tool.clears, *tool.sets) or _PART_OF & {*words[count : count + 1]}:
+        return
+    if analysis.known[name].unset:
+        told = said[0][: said.start(1) + len(name)]
         yield Finding(
             "says-dropped",
-            f"{tool.name} leaves {name} as it is, but is told of to the model as {said[0]!r}",
+            f"{tool.name} leaves {name} as it is, but is told of to the model as {told!r}",
             f"Add {name} to clears=, or say in the description what it drops",
             tool.place,
         )

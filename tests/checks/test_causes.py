@@ -142,6 +142,8 @@ def test_a_part_that_is_never_shown_is_told_of(text: str, line: int | None) -> N
         pytest.param("Drop the draft.", ("draft",), [], id="dropped"),
         pytest.param("Forget draft, it is bad.", (), ["says-dropped"], id="without-an-article"),
         pytest.param("Drop the parcel at the door.", (), [], id="no-field"),
+        pytest.param("Drop the draft of a sentence.", (), [], id="a-part"),
+        pytest.param("Drop the draft because it is bad.", (), ["says-dropped"], id="with-a-reason"),
         pytest.param("Tell whether to drop the draft.", (), [], id="said-in-passing"),
     ],
 )
@@ -161,6 +163,7 @@ def test_words_that_promise_to_drop_a_field_are_told_of(doc: str, clears: tuple[
         pytest.param("Have it judged; the user comes back here.", True, 0, id="kept"),
         pytest.param("Have it judged.", False, 0, id="not-promised"),
         pytest.param("Say when the parcel comes back here.", False, 0, id="something-else"),
+        pytest.param("Have it judged; the conversation returns here.", False, 1, id="returns"),
     ],
 )
 def test_a_way_back_that_is_promised_is_there(doc: str, back: bool, expected: int) -> None:
