@@ -147,15 +147,13 @@ def _stays_true(analysis: Analysis) -> Iterator[Finding]:
         around = [step for step in replies if step.source in group and step.dest in group]
         every = [call for at in analysis.states if at in group for call in analysis.calls[at]]
         calls = [call for call in every if _stays_within(call, group)]
-        leaving = {name for call in every if call not in calls for name in call.effects}
-        if any(step.guard is None and _times(step) is not None for step in around):
-            continue  # it is meant to end after so many times
+        counted = any(step.guard is None and _times(step) is not None for step in around)
+        if counted or len(calls) < len(every):
+            continue  # it is meant to end after so many times, or by a call that leads out of it
         guarded = [(step, step.guard) for step in around if step.guard is not None]
         setting = [(step, guard, _setting(analysis, guard, calls)) for step, guard in guarded]
         if not setting or not all(writing for _, _, writing in setting):
             continue
-        if any(leaving & set(guard.fields) for _, guard in guarded):
-            continue  # the call that takes it back leaves the round, and so ends it
         # Where one of them counts, it was meant to end the round; else the last one was.
         step, guard, writing = next((one for one in setting if _times(one[0]) is not None), setting[-1])
         hops = circle(step.source, [(one.source, one.trigger, one.dest) for one in around])
@@ -165,8 +163,8 @@ def _stays_true(analysis: Analysis) -> Iterator[Finding]:
         yield Finding(
             "stays-true",
             f"once {guard.name} holds at {step.source} it holds for good: {listed(call.tool.name for call in writing)} "
-            f"sets {fields}, and nothing on the way {way} takes it back, so that only "
-            f"{end} ends the round",
+            f"sets {fields}, and nothing on the way {way} takes it back, "
+            f"so that only {end} ends the round",
             f"{_clear(fields, [call.tool.name for call in calls if call not in writing])}, or leave the guard out",
             analysis.place_of_route(step),
             (*analysis.path_to(step.source), *(Hop(*hop) for hop in hops)),

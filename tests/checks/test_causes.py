@@ -64,18 +64,18 @@ def peers(
     [
         pytest.param((), False, False, ["once faulty holds at critic it holds for good"], id="nothing takes it back"),
         pytest.param(("faults",), False, False, [], id="the writer takes it back"),
-        pytest.param((), True, False, [], id="who takes it back leaves the round"),
+        pytest.param((), True, False, [], id="a call leads out of the round"),
         pytest.param((), False, True, [], id="the other way has a number without a guard"),
     ],
 )
 def test_a_guard_that_cannot_end_its_round_is_told_of(
     clears: tuple[str, ...], leaves: bool, times: bool, expected: list[str]
 ) -> None:
-    """The round sets what its guard asks for; only a call that takes it back, or a bare number, makes it end."""
+    """What the round sets holds on; a call that takes it back or leads out, or a bare number, makes the round end."""
     flow, writer, critic = peers()
     writer.tool(sets="draft", clears=clears)(write)
     if leaves:
-        critic.tool(to=flow.assistant("editor", instructions="Print."), clears="faults")(named("accept"))
+        critic.tool(to=flow.assistant("editor", instructions="Print."))(named("accept"))
     writer.then(critic.when(times=2) if times else critic)
     critic.then(writer.when(faulty, times=3))
 

@@ -38,7 +38,7 @@ UNDECIDABLE: dict[str, dict[str, dict[str, str]]] = {
     },
     "desk": {
         "drop a field of clears": {
-            "faults of write_draft": "faults may be found anew each time; accept clears them and ends the round",
+            "faults of write_draft": "faults may be found anew each time; accept leads out of the round",
         },
         "drop a transition": {
             "pass_on of ('billing',) -> repair": "all cases may go to the writer, and repair is reached from triage",
