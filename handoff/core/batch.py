@@ -88,6 +88,8 @@ def renewed(batch: Batch) -> bool:
 def entries_for(state: State, calls: tuple[Call, ...], left: int) -> State:
     """Journal the calls: answer what cannot run, hand approvals to tickets, leave the rest ready.
 
+    A call beyond the limit is told so and nothing else: mended arguments would not make it run.
+
     Args:
         state: the thread; its run is acknowledged and has no open batch.
         calls: the calls in the model's order.
@@ -96,16 +98,17 @@ def entries_for(state: State, calls: tuple[Call, ...], left: int) -> State:
     run = active_run(state)
     number = run.batches + 1
     over = run.stop is not None or run.move is not None
-    state = replace(state, run=replace(run, batches=number, batch=Batch(number, ())))
+    warned = run.warned or (not over and len(calls) > left)
+    state = replace(state, run=replace(run, batches=number, batch=Batch(number, ()), warned=warned))
     entries: list[Entry] = []
     for position, call in enumerate(calls):
         if over:
             output = tell("interrupted" if run.stop in {"cancel", "interrupt"} else "run_ended")
             entry = Entry(call, Progress.DONE, output)
-        elif call.answer is not None:
-            entry = Entry(call, Progress.DONE, call.answer)
         elif position >= left:
             entry = Entry(call, Progress.DONE, tell("call_limit", limit=state.limits.calls))
+        elif call.answer is not None:
+            entry = Entry(call, Progress.DONE, call.answer)
         elif call.approval:
             state, entry = deferred(state, Entry(call), "approval")
         else:

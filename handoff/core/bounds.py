@@ -110,6 +110,16 @@ def calls_left(state: State) -> int:
     return max(0, min(limits.calls - counters.calls, limits.calls * limits.factor - counters.total_calls))
 
 
+def called_on(state: State) -> str:
+    """Return why a run ends whose model called on after it was told that no calls are left, in words for a person."""
+    counters, limits = state.counters, state.limits
+    limit = limits.calls if counters.calls >= limits.calls else limits.calls * limits.factor
+    return (
+        f"limit of {limit} tool calls for this message reached, and the model called on after it was told; "
+        "send another message, or raise Limits.calls"
+    )
+
+
 def start_refusal(state: State) -> str | None:
     """Return why no run may start now, in words for a person, or None."""
     counters, limits = state.counters, state.limits

@@ -25,7 +25,7 @@ from handoff.core.batch import (
     with_entry,
     working_metadata,
 )
-from handoff.core.bounds import blocked, calls_left, counted, ends_round, start_refusal, stimulated
+from handoff.core.bounds import blocked, called_on, calls_left, counted, ends_round, start_refusal, stimulated
 from handoff.core.commands import Command
 from handoff.core.events import Event
 from handoff.core.items import Note, Output, Spoken, UserMessage
@@ -39,7 +39,7 @@ from handoff.core.state import (
     Progress,
     Run,
     State,
-    StopCause,
+    Stop,
     Ticket,
     TicketStage,
     with_outputs,
@@ -52,10 +52,11 @@ from handoff.core.usage import Usage
 from handoff.errors import IllegalEvent
 
 #: The status a stopped run ends in.
-STOPPED: dict[StopCause, Status] = {
+STOPPED: dict[Stop, Status] = {
     "cancel": Status.CANCELLED,
     "interrupt": Status.CANCELLED,
     "expired": Status.EXPIRED,
+    "limit": Status.INCOMPLETE,
 }
 
 
@@ -169,6 +170,7 @@ def _message(state: State, event: happened.MessageAccepted) -> State:
     run = state.run
     if run is not None:
         _demand(run.joinable, event, "a run is active, and this is no batch boundary it can join at")
+        state = replace(state, run=replace(run, warned=False))
     else:
         state = replace(state, phase=Phase.OPEN, wants=True)
     return replace(
@@ -341,8 +343,14 @@ def _stop(state: State, event: happened.StopRequested) -> State:
     state = replace(state, run=replace(run, stop=event.cause))
     if run.batch is None:
         return state
-    state = close_batch(settle_at_once(state, event.cause))
-    return _ended(state, STOPPED[event.cause]) if run.mode.swap else state
+    return _stopped(close_batch(settle_at_once(state, event.cause)))
+
+
+def _stopped(state: State) -> State:
+    """A stopped run whose batch is settled is over, unless the server has to end it first (C1)."""
+    run = active_run(state)
+    assert run.stop is not None
+    return _ended(state, STOPPED[run.stop]) if run.mode.swap else state
 
 
 def _grace(state: State, event: happened.GraceReached) -> State:
@@ -353,6 +361,8 @@ def _grace(state: State, event: happened.GraceReached) -> State:
 def _ended(state: State, status: Status, reason: str = "") -> State:
     """Unlock: take the committed transition, else the turn ends here unless `then` fires (H3, L4)."""
     run = active_run(state)
+    if run.stop == "limit" and status is STOPPED["limit"]:
+        reason = called_on(state)
     state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason)
     if run.move is None:
         replied = status is Status.COMPLETED and run.stop is None
@@ -415,16 +425,23 @@ def _calls(state: State, event: happened.CallsRequested) -> State:
     run = active_run(state)
     if run.status is not Status.CANCELLING:
         run = _status(run, Status.REQUIRES_ACTION, event)
-    left = calls_left(state)
+    left, warned = calls_left(state), run.warned
     state = replace(state, run=replace(run, unacknowledged=False, doubt=False))
     state = entries_for(state, event.calls, left)
     if run.stop is None and run.move is None:
         taken = min(left, len(event.calls))
         counters = state.counters
         counters = replace(counters, calls=counters.calls + taken, total_calls=counters.total_calls + taken)
-        return _after_call(replace(state, counters=counters))
+        state = replace(state, counters=counters)
+        return _called_on(state) if warned else _after_call(state)
     cancelling = replace(active_run(close_batch(state)), status=Status.CANCELLING)
     return replace(close_batch(state), run=cancelling)
+
+
+def _called_on(state: State) -> State:
+    """The model was told that no calls are left and called on: the run ends, and the outputs ride with the next (G)."""
+    state = close_batch(state)
+    return _stopped(replace(state, run=replace(active_run(state), status=Status.CANCELLING, stop="limit")))
 
 
 def _run_ended(state: State, event: happened.RunEnded) -> State:

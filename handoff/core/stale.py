@@ -32,7 +32,7 @@ def _stop(state: State, event: happened.StopRequested) -> bool:
     run = state.run
     if run is None or run.number != event.run:
         return True
-    return run.stop is not None and not (run.stop == "expired" and event.cause == "cancel")
+    return run.stop is not None and not (run.stop in {"expired", "limit"} and event.cause == "cancel")
 
 
 def _grace(state: State, event: happened.GraceReached) -> bool:

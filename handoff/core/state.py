@@ -23,6 +23,8 @@ JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | Non
 END = "end"
 
 StopCause: TypeAlias = Literal["cancel", "interrupt", "expired"]
+#: Why a run is stopped: somebody asked for it, or its model called on after it was told that no calls are left.
+Stop: TypeAlias = StopCause | Literal["limit"]
 Speak: TypeAlias = Literal["yes", "no", "output"]
 MoveKind: TypeAlias = Literal["tool", "then", "after", "limit"]
 
@@ -171,7 +173,9 @@ class Run:
     #: The output of the call that won it, where that is the reply: it is told when the run has ended.
     reply: str | None = None
     #: Why it is to stop, if it is.
-    stop: StopCause | None = None
+    stop: Stop | None = None
+    #: Whether its model was told that no calls are left: calls in one more answer end the run (G).
+    warned: bool = False
     #: What its answers took, as far as servers told.
     usage: Usage = NOTHING
 

@@ -19,7 +19,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"  #: stopped by a user
     FAILED = "failed"  #: the backend gave up
     COMPLETED = "completed"  #: the model replied, or a transition took over
-    INCOMPLETE = "incomplete"  #: the model was cut off (token limit, content filter)
+    INCOMPLETE = "incomplete"  #: the model was cut off (token limit, content filter), or called on beyond its limit
     EXPIRED = "expired"  #: the deadline passed
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from handoff import Limits, RunFailed
 from tests.contract.backdrop import Backdrop, HandsOver, Job, in_order, told
 from tests.support.models import call
+from tests.support.workshop import build
 
 
 async def test_parallel_calls_are_answered_in_one_request(backdrop: Backdrop) -> None:
@@ -92,3 +96,25 @@ async def test_batches_follow_each_other_in_one_run(backdrop: Backdrop) -> None:
     outputs = [f"saw thing {number}." for number in range(4)]
     assert [1, 1, 1, 1] == [told(backdrop.last(), output) for output in outputs]
     assert (True, 1, 5) == (in_order(backdrop.last(), *outputs), thread.state.runs, len(backdrop.model.prompts))
+
+
+async def test_a_model_that_calls_on_beyond_its_limit_is_told_once_and_then_its_run_ends(backdrop: Backdrop) -> None:
+    """There is no third request; each call keeps its output, and the next message is answered with calls again (G)."""
+    backdrop.plays(
+        [call("look", what="a"), call("look", what="b")], call("look", what="c"), call("look", what="d"), "d"
+    )
+    async with backdrop.threads(build(limits=Limits(calls=1))) as threads:
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed) as failed:
+            await thread.send("look around")
+        asked = len(backdrop.model.prompts)
+        reply = await thread.send("only d, then")
+
+    assert ("incomplete", 2, "d") == (failed.value.status, asked, reply.text)
+    assert [("look", "a"), ("look", "d")] == backdrop.bench.ran
+    assert (1, 2, 1) == (
+        told(backdrop.last(), "saw a"),
+        told(backdrop.last(), "Not run: limit of 1 tool calls for this message reached."),
+        told(backdrop.last(), "saw d"),
+    )
+    assert (["incomplete", "completed"], []) == (backdrop.ends(threads), backdrop.troubles(thread))

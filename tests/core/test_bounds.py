@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from handoff.core.bounds import blocked, calls_left, counted, start_refusal, stimulated
-from handoff.core.state import Counters
+from handoff.core import todo
+from handoff.core.bounds import blocked, called_on, calls_left, counted, start_refusal, stimulated
+from handoff.core.commands import CancelRun, WatchRun
+from handoff.core.events import RunEnded
+from handoff.core.items import Output
+from handoff.core.state import Call, Counters, Mode, State
+from handoff.core.status import Status
 from handoff.limits import Limits
-from tests.proof.folding import asked, fold, in_batch, message, opened, ordinary, running, started
+from tests.proof.folding import (
+    COMPLETE,
+    SWAP,
+    accepted,
+    asked,
+    fold,
+    in_batch,
+    message,
+    opened,
+    ordinary,
+    running,
+    started,
+)
 
 LIMITS = Limits(handoffs=2, calls=2, runs=2, factor=2)
 NAMED = {"transition": "a.to_b", "dest": "b", "times": None}
@@ -91,6 +110,58 @@ def test_calls_beyond_the_limit_are_answered_and_siblings_run() -> None:
         entry.output for entry in state.run.batch.entries
     ]
     assert 0 == calls_left(state)
+
+
+BAD = ordinary(answer="error: what: it is missing. The tool was not run.")
+
+
+@pytest.mark.parametrize("call", [pytest.param(ordinary(), id="fits"), pytest.param(BAD, id="cannot run anyway")])
+def test_a_call_beyond_the_limit_is_told_so_whatever_it_says(call: Call) -> None:
+    """Mended arguments would not make it run, so nothing is said of them."""
+    state = fold(replace(running(limits=LIMITS), counters=Counters(calls=2)), asked(call))
+
+    assert ["Not run: limit of 2 tool calls for this message reached. Answer with what you have."] == [
+        item.text for item in state.due if isinstance(item, Output)
+    ]
+
+
+def _told(mode: Mode = SWAP) -> State:
+    """Return a thread whose model was told that no calls are left, and is asked once more."""
+    left = replace(running(mode, limits=LIMITS), counters=Counters(calls=2))
+    return fold(left, asked(ordinary()), accepted(1, request=2))
+
+
+def test_a_model_that_calls_on_after_it_was_told_ends_its_run() -> None:
+    """The calls have their outputs, the run is incomplete, and nothing is outstanding."""
+    state = fold(_told(), asked(ordinary(), ordinary("1"), request=2))
+
+    assert (None, Status.INCOMPLETE, (), ["0", "1"]) == (
+        state.run,
+        state.ended,
+        todo(state),
+        [item.call for item in state.due if isinstance(item, Output)],
+    )
+
+
+def test_a_server_that_keeps_the_run_has_to_end_it_first() -> None:
+    """Where the server's run waits for outputs it is cancelled, and then counts as incomplete."""
+    stopped = fold(_told(COMPLETE), asked(ordinary(), request=2))
+    state = fold(stopped, RunEnded(0.0, 1, 2, Status.CANCELLED))
+
+    assert (WatchRun(1, 2), CancelRun(1, 2)) == todo(stopped)
+    assert (Status.INCOMPLETE, called_on(stopped)) == (state.ended, state.reason)
+
+
+@pytest.mark.parametrize(
+    ("counters", "limit"),
+    [pytest.param(Counters(calls=2), 2, id="of this stimulus"), pytest.param(Counters(total_calls=4), 4, id="of all")],
+)
+def test_the_end_names_the_limit_that_was_reached(counters: Counters, limit: int) -> None:
+    """A person is told which of the two bounds it was, and what to do."""
+    assert (
+        f"limit of {limit} tool calls for this message reached, and the model called on after it was told; "
+        "send another message, or raise Limits.calls"
+    ) == called_on(opened(LIMITS, counters=counters))
 
 
 def test_a_user_message_resets_everything() -> None:

@@ -117,7 +117,7 @@ def _run(state: Any) -> Any:
     move = None if run.move is None else (run.move.dest, run.move.speak)
     return (
         run.assistant, run.mode.swap, run.mode.carry, run.mode.steer, str(run.status), run.unacknowledged, run.doubt,
-        batch, run.batches, run.request, move, run.reply, run.stop,
+        batch, run.batches, run.request, move, run.reply, run.stop, run.warned,
     )  # fmt: skip
 
 
@@ -140,5 +140,5 @@ def _seen(seen: Any, due: Any, names: dict[str, int], runs: int, *, counters: bo
         seen.reply, seen.batch, seen.batches, seen.lane_x, len(seen.ran), seen.won, seen.pending, seen.stop,
         [(names.get(one.id, -1), one.stage, one.base) for one in seen.tickets],
         seen.wants, seen.replied, seen.moved, seen.tally if counters else None, seen.times,
-        seen.limit_taken, seen.granted, bool(seen.failed), seen.unanswered,
+        seen.limit_taken, seen.granted, bool(seen.failed), seen.unanswered, seen.warned,
     )  # fmt: skip

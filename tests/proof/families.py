@@ -220,6 +220,17 @@ FAMILIES: tuple[Family, ...] = (
         limits=Limits(handoffs=1, calls=2, runs=2, factor=2),
     ),
     Family(
+        "calls beyond their limit",
+        (SWAP, COMPLETE_STEER),
+        batches=(("ordinary", "bad"), ("bad",)),
+        turns=3,
+        posts=2,
+        policies=("queue", "steer"),
+        cancels=1,
+        crashes=1,
+        limits=Limits(calls=1, factor=3),
+    ),
+    Family(
         "run limit",
         (SWAP,),
         batches=(("set", "other"),),

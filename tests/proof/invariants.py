@@ -49,7 +49,8 @@ SENTENCES: dict[str, str] = {
     "D3": "A late result's transition is taken only if its asker is active and none was taken in this drain.",
     "D5": "A silence is asked about once.",
     "E2": "A body under way is never answered as not run.",
-    "G": "Bounds hold: no start, handoff or call beyond its limit, and no loop.",
+    "G": "Bounds hold: no start, handoff or call beyond its limit, no request after calls of a model that was told so, "
+    "and no loop.",
     "H4": "A transition ends its run as its tool says, and a run cancelled for it has completed.",
     "H5": "What its call returned is the reply exactly where the transition says so.",
     "H6": "A handoff adds exactly one note, and what was cut off stays due.",
@@ -243,6 +244,15 @@ def g_start(step: Step) -> str | None:
     return None if within or step.old.granted else f"a run is started after {tally[2]} of {limits.runs}"
 
 
+def g_called_on(step: Step) -> str | None:
+    """A model that was told that no calls are left is not asked a third time: the run ends instead."""
+    run = step.after.run
+    if not step.old.warned or step.old.stop is not None or step.old.pending is not None or run is None:
+        return None
+    asks = run.unacknowledged and run.request > step.before.run.request
+    return f"request {run.request} goes to a model that called on after it was told not to" if asks else None
+
+
 def g_refused(step: Step) -> str | None:
     """A start is refused for a limit only beyond it."""
     limits, tally = step.before.limits, step.old.tally
@@ -383,7 +393,7 @@ OF_KIND: dict[str, tuple[tuple[str, Invariant], ...]] = {
     "Drained": (("L4", l4_rest),),
     "StartRefused": (("G", g_refused),),
     "CallDone": (("I11", i11_winner), ("I16", i16_only_its_own), ("G", g_move)),
-    "CallsRequested": (("I16", i16_only_its_own),),
+    "CallsRequested": (("I16", i16_only_its_own), ("G", g_called_on)),
 }
 
 #: Asked after every event, in this order: the more telling name first.

@@ -370,14 +370,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a cancel unlocks at once", ("I8",), "cancel, submit, expiry",
-        ((RECEIVE, "    if run.batch is None:\n        return state\n    state = close_batch(settle_at_once(",
-            "    if run.batch is None:\n        return _ended(state, STOPPED[event.cause])\n"
-            "    state = close_batch(settle_at_once("),),
+        ((RECEIVE, "    if run.batch is None:\n        return state\n    return _stopped(",
+            "    if run.batch is None:\n        return _ended(state, STOPPED[event.cause])\n    return _stopped("),),
     ),
     Mutant(
         "a stop unlocks while the server's run is active", ("I8",), "interrupt, handoff, queue",
-        ((RECEIVE, "return _ended(state, STOPPED[event.cause]) if run.mode.swap else state",
-            "return _ended(state, STOPPED[event.cause])"),),
+        ((RECEIVE, "return _ended(state, STOPPED[run.stop]) if run.mode.swap else state",
+            "return _ended(state, STOPPED[run.stop])"),),
     ),
     Mutant(
         "a read-back of a stopped submit leads nowhere", ("I20",), "two crashes",
@@ -397,7 +396,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "our deadline hides a user's cancel", ("L6",), "cancel, submit, expiry",
-        ((STALE, 'not (run.stop == "expired" and event.cause == "cancel")', "event.cause != run.stop"),),
+        ((STALE, 'not (run.stop in {"expired", "limit"} and event.cause == "cancel")', "event.cause != run.stop"),),
     ),
     Mutant(
         "a stopped run that never arrived is waited for", ("L1",), "cancel, submit, expiry",
@@ -492,6 +491,37 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "one call too many", ("B6", "I14", "I17"), "limits",
         ((BATCH, "        elif position >= left:\n", "        elif position > left:\n"),),
+    ),
+    Mutant(
+        "a model that calls on is asked again and again", ("G",), "calls beyond their limit",
+        ((RECEIVE, "return _called_on(state) if warned else _after_call(state)", "return _after_call(state)"),),
+    ),
+    Mutant(
+        "a model is told twice that no calls are left", ("G",), "calls beyond their limit",
+        ((RECEIVE, "return _called_on(state) if warned else _after_call(state)",
+            "return _called_on(state) if warned and run.batches > 1 else _after_call(state)"),),
+    ),
+    Mutant(
+        "a model is not told before its run ends for calling on", ("I8", "L1"), "calls beyond their limit",
+        ((BATCH, "warned = run.warned or (not over and len(calls) > left)", "warned = run.warned or not over"),),
+    ),
+    Mutant(
+        "a message does not lift what the model was told of its calls", ("I8", "I16"), "calls beyond their limit",
+        ((RECEIVE, "        state = replace(state, run=replace(run, warned=False))\n", ""),),
+    ),
+    Mutant(
+        "a run whose model calls on ends while the server's is active", ("I8",), "calls beyond their limit",
+        ((RECEIVE, "return _stopped(replace(state, run=replace(active_run(state), status=Status.CANCELLING, "
+            'stop="limit")))',
+            'return _ended(replace(state, run=replace(active_run(state), stop="limit")), Status.INCOMPLETE)'),),
+    ),
+    Mutant(
+        "a run whose model calls on counts as cancelled", ("H4",), "calls beyond their limit",
+        ((RECEIVE, '"limit": Status.INCOMPLETE', '"limit": Status.CANCELLED'),),
+    ),
+    Mutant(
+        "a model that called on hides a user's cancel", ("L6",), "calls beyond their limit",
+        ((STALE, 'run.stop in {"expired", "limit"} and', 'run.stop == "expired" and'),),
     ),
     Mutant(
         "loops are not seen", ("G",), "loops",

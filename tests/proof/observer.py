@@ -21,6 +21,8 @@ TICKET = re.compile(r"ticket (T\d+)")
 #: Phases of a call: ready, started, done by its body, answered without one, or one of the tickets below.
 TICKETS = {"A": "approval", "W": "waiting", "R": "running", "I": "in_doubt"}
 SETTLED = frozenset({"d", "n", *TICKETS})
+#: What the end of a run is called that was stopped by nobody's wish.
+ENDS = {"expired": "expired", "limit": "incomplete"}
 NOTHING = (0, 0, 0, 0, 0, 0)
 
 
@@ -65,6 +67,8 @@ class Seen(NamedTuple):
     #: The transition a settled batch committed.
     pending: tuple[str, str] | None = None
     stop: str | None = None
+    #: Whether the model of the run was told that no calls are left.
+    warned: bool = False
     tickets: tuple[SeenTicket, ...] = ()
     wants: bool = False
     replied: bool = False
@@ -207,7 +211,7 @@ def _message(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
     return seen._replace(
         accepted=seen.accepted + 1, due=(*seen.due, ("U", int(event.id[1:]))), wants=seen.wants or not seen.run,
         tally=NOTHING, times=0, visited=frozenset(), limit_taken=False, granted=False,
-        unanswered=(*seen.unanswered, int(event.id[1:])),
+        unanswered=(*seen.unanswered, int(event.id[1:])), warned=False,
     )  # fmt: skip
 
 
@@ -285,7 +289,7 @@ def _started(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
     handoffs, calls, runs, all_handoffs, all_calls, all_runs = seen.tally
     return seen._replace(
         run=event.run, runs=event.run, swap=event.mode.swap, carry=event.mode.carry,
-        otherwise=event.mode.otherwise, reply=None, steer=event.mode.steer,
+        otherwise=event.mode.otherwise, reply=None, steer=event.mode.steer, warned=False,
         wants=False, moved=False, batches=0, granted=False, failed="",
         tally=(handoffs, calls, runs + 1, all_handoffs, all_calls, all_runs + 1),
     )  # fmt: skip
@@ -336,8 +340,13 @@ def _calls(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
         return settle(seen._replace(carry=True), after)  # it goes on after its transition: nothing but a cancel ends it
     taken = min(left, len(batch))
     handoffs, calls, runs, all_handoffs, all_calls, all_runs = seen.tally
-    seen = seen._replace(tally=(handoffs, calls + taken, runs, all_handoffs, all_calls + taken, all_runs))
-    return _settled(seen, after)
+    warned, told = seen.warned, left < len(batch)
+    tally = (handoffs, calls + taken, runs, all_handoffs, all_calls + taken, all_runs)
+    seen = seen._replace(tally=tally, warned=warned or told)
+    if not warned:
+        return _settled(seen, after)
+    seen = settle(seen._replace(stop="limit"), after)
+    return unlock(seen, "incomplete") if seen.swap else seen
 
 
 def _settled(seen: Seen, after: Any, *, closed: bool = False) -> Seen:
@@ -358,8 +367,8 @@ def _run_ended(seen: Seen, event: Any, after: Any, limits: Any) -> Seen:
     elif event.text and event.status not in {"completed", "incomplete"}:
         seen = seen._replace(due=(*seen.due, ("S", seen.run)))
     status = str(event.status)
-    if status == "cancelled" and seen.stop == "expired":
-        status = "expired"
+    if status == "cancelled" and seen.stop in ENDS:
+        status = ENDS[seen.stop]
     elif status == "cancelled" and seen.stop is None and seen.pending is not None:
         status = "completed"  # cancelled to carry a transition over: no failure
     return unlock(seen, status)

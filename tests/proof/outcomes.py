@@ -78,6 +78,7 @@ OUTCOMES: dict[str, tuple[tuple[str, Callable[[Any, Seen, Seen], bool]], ...]] =
         ("an unknown outcome is settled", lambda event, old, _: _stage(old, event) == "in_doubt"),
     ),
     "MessageAccepted": (
+        ("a message is steered to a model that was told that no calls are left", lambda _event, old, _: old.warned),
         ("a message is steered in", lambda _event, old, _: old.run != 0),
         ("a queued message is steered in before a steer", lambda _event, old, new: old.run != 0
             and len(new.unanswered) > 2),
@@ -91,6 +92,7 @@ OUTCOMES: dict[str, tuple[tuple[str, Callable[[Any, Seen, Seen], bool]], ...]] =
         ("a cancel with a pending handoff", lambda event, old, _: event.cause == "cancel"
             and (old.pending is not None or old.won is not None)),
         ("a stop while bodies run", lambda _event, old, _: any(phase == "s" for _, phase in old.batch or ())),
+        ("a cancel after a model called on", lambda event, old, _: old.stop == "limit" and event.cause == "cancel"),
         ("a cancel after our deadline", lambda event, old, _: old.stop == "expired" and event.cause == "cancel"),
         ("our deadline passes", lambda event, _old, _new: event.cause == "expired"),
     ),
@@ -110,6 +112,7 @@ OUTCOMES: dict[str, tuple[tuple[str, Callable[[Any, Seen, Seen], bool]], ...]] =
         ("tools are asked for after a stop", lambda _event, old, _: old.stop is not None),
         ("the call limit is reached", lambda event, old, new: new.tally[1] - old.tally[1] < len(event.calls)
             and old.pending is None and old.stop is None),
+        ("a model calls on after it was told not to", lambda _event, old, _: old.warned and old.stop is None),
         ("a batch is settled when it is journaled", lambda _event, old, new: new.batch is None
             and old.pending is None and old.stop is None),
         ("a second batch in one run", lambda _event, old, _: old.batches > 0),

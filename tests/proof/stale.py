@@ -21,7 +21,9 @@ def shape(world: World) -> Any:
     seen, run = world.seen, world.state.run
     request = None if run is None else (run.request, run.unacknowledged, run.doubt, str(run.status))
     stages = tuple(sorted(one.stage for one in seen.tickets))
-    return (seen.runs > 1, seen.swap, seen.carry, seen.batches, seen.batch, seen.stop, seen.pending, request, stages)
+    return (
+        seen.runs > 1, seen.swap, seen.carry, seen.batches, seen.batch, seen.stop, seen.pending, request, stages,
+    )  # fmt: skip
 
 
 def stale_events(core: Core, world: World) -> Iterator[Any]:
@@ -58,6 +60,9 @@ def stale_events(core: Core, world: World) -> Iterator[Any]:
             yield events.CallStarted(0.0, seen.run, seen.batches, str(index))
     if seen.stop in {"cancel", "interrupt"}:
         yield events.StopRequested(0.0, seen.run, "expired")
+    if seen.stop == "limit":
+        yield events.StopRequested(0.0, seen.run, "expired")
+        yield events.StopRequested(0.0, seen.run, "interrupt")
     if not run.unacknowledged:
         yield events.RequestAccepted(0.0, seen.run, run.request, 0)
         yield events.RequestDoubted(0.0, seen.run, run.request, "")

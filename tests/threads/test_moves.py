@@ -359,6 +359,28 @@ async def test_beyond_the_limit_of_calls_no_tool_is_offered(world: World) -> Non
     assert ([(1, "required")] * 3 + [(0, None)]) * 2 == offered
 
 
+async def test_a_model_that_calls_on_after_it_was_told_ends_its_run(world: World) -> None:
+    """It is asked once more after it was told that no calls are left; then its turn ends with a typed error (G)."""
+    model = Answers(lambda prompt: "found" if "stop" in texts(prompt) else call("look", what="x"))
+    async with world.threads(build(limits=Limits(calls=2)), model) as threads:
+        thread = await threads.open("t")
+        with pytest.raises(RunFailed) as failed:
+            await thread.send("go")
+        status, asked = thread.status, len(model.prompts)
+        reply = await thread.send("stop")
+
+    refusal = "Not run: limit of 2 tool calls for this message reached. Answer with what you have."
+    assert ("incomplete", "rest", 4, "found") == (failed.value.status, status, asked, reply.text)
+    assert (
+        "limit of 2 tool calls for this message reached, and the model called on after it was told; "
+        "send another message, or raise Limits.calls"
+    ) == failed.value.reason
+    assert (["saw x", refusal], [refusal, "stop"]) == (
+        [*texts(model.prompts[2]), *texts(model.prompts[3])],
+        texts(model.prompts[4]),
+    )
+
+
 @pytest.mark.parametrize(("speak", "assistant"), [(False, "front"), (True, "last")], ids=["quiet", "speaking"])
 async def test_a_then_after_which_nobody_speaks_is_no_loop(world: World, *, speak: bool, assistant: str) -> None:
     """It ends the round, so it may lead to where the thread has just been; one that goes on may not."""
