@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from handoff.errors import ConfigurationError
 #: How deep lists and objects may nest. Far below Python's recursion limit, so that what is written can be read from
 #: wherever the reader's own calls stand.
 DEPTH = 500
+
+#: Between the two lie the code points that UTF-8 cannot write.
+_FIRST_SURROGATE, _FIRST_BEHIND_SURROGATES = 0xD800, 0xE000
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
@@ -69,6 +73,23 @@ def same(one: str, other: str) -> bool:
 def _sorted(text: str) -> str:
     # Compared as text: in Python 1 == 1.0 == True, in JSON they are three values.
     return json.dumps(json.loads(text), sort_keys=True)
+
+
+def beyond(prefix: str) -> str | None:
+    """Return the first name behind all that begin with the prefix, as every store orders them: by code point.
+
+    Args:
+        prefix: what names begin with.
+
+    Returns:
+        None if no name is behind them.
+    """
+    while prefix:
+        last = ord(prefix[-1])
+        if last < sys.maxunicode:
+            return prefix[:-1] + chr(_FIRST_BEHIND_SURROGATES if last + 1 == _FIRST_SURROGATE else last + 1)
+        prefix = prefix[:-1]
+    return None
 
 
 def check_name(name: str) -> str:

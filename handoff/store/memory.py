@@ -6,6 +6,7 @@ are called around it. No other process sees it.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,7 @@ from handoff.store.base import (
     Summary,
     TicketRow,
 )
-from handoff.store.content import check_name, decode, encode, same
+from handoff.store.content import beyond, check_name, decode, encode, same
 
 
 @dataclass(slots=True)
@@ -80,6 +81,8 @@ class MemoryStore:
         self.hooks: list[Hook] = []
         self.shared = False
         self._threads: dict[str, _Thread] = {}
+        #: Their ids, sorted: so those that begin alike stand together.
+        self._names: list[str] = []
         #: By id, from 1: a row's id is its index plus one.
         self._rows: list[_Row] = []
         self._held: dict[str, _Held] = {}
@@ -106,6 +109,7 @@ class MemoryStore:
         self._tell_before("append", thread)
         if kept is None:
             kept = self._threads[thread] = _Thread(commit.summary, metadata)
+            insort(self._names, thread)
         kept.summary, kept.metadata = commit.summary, metadata
         kept.journal += texts
         for row in consumed:
@@ -183,7 +187,9 @@ class MemoryStore:
 
     def threads(self, under: str = "") -> list[tuple[str, Summary]]:
         """See `Store.threads`."""
-        found = [thread for thread in self._threads if thread.startswith(under)]
+        first = bisect_left(self._names, check_name(under))
+        end = beyond(under)
+        found = self._names[first : None if end is None else bisect_left(self._names, end, first)]
         order = sorted(found, key=lambda thread: (-self._threads[thread].summary.at, thread))
         return [(thread, self._threads[thread].shown()) for thread in order]
 

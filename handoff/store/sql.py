@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, bindparam, func, select, union
+from sqlalchemy import Connection, Executable, Row, bindparam, select, union
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from handoff.errors import KeyReused, StoreBehind, StoreError, ThreadBusy, ThreadClosed, ThreadUnknown
@@ -29,7 +29,7 @@ from handoff.store.base import (
     Summary,
     TicketRow,
 )
-from handoff.store.content import check_name, decode, encode, same
+from handoff.store.content import beyond, check_name, decode, encode, same
 from handoff.store.locks import HeldLock, kernel_locks
 
 # Statements are made once and compiled once; parameters are named after what they hold.
@@ -67,11 +67,10 @@ _ROW_COLUMNS = (_inbox.c.id, _inbox.c.thread, _inbox.c.kind, _inbox.c.data, _inb
 _WAITING = select(*_ROW_COLUMNS).where(_of_inbox, schema.waits).order_by(_inbox.c.id)
 _ROW = select(*_ROW_COLUMNS, _inbox.c.consumed).where(_of_inbox, _inbox.c.id == bindparam("row"))
 _SUMMARY_COLUMNS = tuple(_threads.c[name] for name in Summary.__slots__)
-_SUMMARIES = (
-    select(_threads.c.id, *_SUMMARY_COLUMNS)
-    .where(func.substr(_threads.c.id, 1, bindparam("size")) == bindparam("under"))
-    .order_by(_threads.c.at.desc(), _threads.c.id)
-)
+_SUMMARIES = select(_threads.c.id, *_SUMMARY_COLUMNS).order_by(_threads.c.at.desc(), _threads.c.id)
+# Both are looked up in the index of the ids; a pattern or a function of the id would read all of them.
+_FROM = _SUMMARIES.where(_threads.c.id >= bindparam("first"))
+_UNDER = _FROM.where(_threads.c.id < bindparam("end"))
 _SUMMARY = select(_threads.c.id, *_SUMMARY_COLUMNS).where(_threads.c.id == bindparam("of"))
 _CALLS = (
     select(*(_ledger.c[name] for name in LedgerRow.__slots__))
@@ -230,9 +229,9 @@ class SqlStore:
 
     def threads(self, under: str = "") -> list[tuple[str, Summary]]:
         """See `Store.threads`."""
-        return [
-            (found.id, _summary(found)) for found in self._read(_SUMMARIES, under=check_name(under), size=len(under))
-        ]
+        end = beyond(check_name(under))
+        of_these = self._read(_FROM, first=under) if end is None else self._read(_UNDER, first=under, end=end)
+        return [(found.id, _summary(found)) for found in of_these]
 
     def summary(self, thread: str) -> Summary | None:
         """See `Store.summary`."""

@@ -418,6 +418,7 @@ def test_the_schema_suits_postgresql() -> None:
     [
         pytest.param(sql._WAITING, "inbox_waiting", id="inbox"),
         pytest.param(sql._LATER, "inbox_waiting", id="rows beyond"),
+        pytest.param(sql._UNDER, "SEARCH threads USING INDEX sqlite_autoindex_threads_1 (id>? AND id<?)", id="under"),
         pytest.param(sql._TIMERS, "threads_wake", id="timers"),
         pytest.param(sql._OUTSTANDING, "threads_locked", id="outstanding, running"),
         pytest.param(sql._OUTSTANDING, "inbox_waiting", id="outstanding, waiting"),

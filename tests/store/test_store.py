@@ -178,6 +178,66 @@ def test_threads_latest_first(store: Store) -> None:
     assert ["c", "a", "b"] == [thread for thread, _ in store.threads()]
 
 
+def test_threads_under_a_prefix(store: Store) -> None:
+    """Exactly those whose ids begin so, whatever characters come next, in the order of all."""
+    names = ["t", "t/", "t/1", "t/\U0010ffff", "t/\ud7ff", "t/\ue000", "t0", "t.", "T/1", "s/t/1", "\U0010ffff"]
+    for at, name in enumerate(names):
+        store.append(name, commit(0, summary=summary(at=float(at))))
+
+    def found(under: str) -> list[str]:
+        return [thread for thread, _ in store.threads(under)]
+
+    prefixes = ["", "t", "t/", "t/1", "t/\ud7ff", "t/\U0010ffff", "\U0010ffff", "nobody"]
+    assert {under: [name for name in reversed(names) if name.startswith(under)] for under in prefixes} == {
+        under: found(under) for under in prefixes
+    }
+
+
+class _Counted(str):
+    """A thread's id that counts how often one is looked at."""
+
+    __slots__ = ()
+    looks = 0
+
+    def __lt__(self, other: str) -> bool:
+        _Counted.looks += 1
+        return str.__lt__(self, other)
+
+    def startswith(self, *prefix: Any) -> bool:
+        _Counted.looks += 1
+        return super().startswith(*prefix)
+
+
+def _looks(store: Store, under: str) -> int:
+    """Count what a store looks at for a prefix: ids in memory, steps of SQLite's machine on disk."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    if isinstance(store, SqlStore):
+        store._reader.connection.dbapi_connection.set_progress_handler(step, 1)  # type: ignore[union-attr]
+    _Counted.looks = 0
+    store.threads(under)
+    return steps or _Counted.looks
+
+
+def test_threads_under_a_prefix_are_looked_up(store: Store) -> None:
+    """What is looked at depends on how many threads begin so, not on how many there are."""
+    looks: list[int] = []
+    for others in (range(20), range(20, 400)):
+        for number in others:
+            store.append(_Counted(f"{number}"), commit(0))
+        if not looks:
+            store.append(_Counted("t/1"), commit(0))
+        looks.append(_looks(store, "t/"))
+    few, many = looks
+
+    assert 0 < few <= many < few + 40
+
+
 def test_unknown_thread_reads_empty(store: Store) -> None:
     """Of a thread that does not exist there is nothing to read, and that is no error."""
     nothing = (store.journal("t"), store.inbox("t"), store.row("t", 1), store.summary("t"))

@@ -127,6 +127,25 @@ async def test_threads_whose_ids_begin_alike_have_their_own_rooms(world: World) 
     assert [["a/1/1/call_1/room:firm"], ["a/1/1/1/call_1/room:firm"]] == rooms
 
 
+async def test_rooms_are_looked_up_by_their_parent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many threads and rooms there are, the store is asked once, and for what lies under the thread alone."""
+    asked: list[tuple[str, list[str]]] = []
+    async with world.threads(DESK, front(*[call("ask", country="A"), "one"] * 4)) as threads:
+        for name in ("t", "u", "v", "t0"):
+            await (await threads.open(name)).send("May I?")
+        thread, look = await threads.get("t"), threads.store.threads
+
+        def threads_under(under: str = "") -> Any:
+            found = look(under)
+            asked.append((under, [name for name, _ in found]))
+            return found
+
+        monkeypatch.setattr(threads.store, "threads", threads_under)
+        await thread.rooms()
+
+    assert [("t/", ["t/1/1/call_1/room:firm"])] == asked
+
+
 async def test_a_room_s_id_opens_no_thread(world: World) -> None:
     """`open` refuses it, and `get` knows only the rooms there are."""
     async with world.threads(DESK, Plays()) as threads:
