@@ -195,10 +195,14 @@ class Threads(Generic[M]):
     async def summaries(self) -> list[tuple[str, Summary]]:
         """Return (id, summary) of the flow's threads, the latest first; side rooms are found by `Thread.rooms`."""
         found = await self.call(self.store.threads)
-        return [(name, summary) for name, summary in found if summary.flow == self.flow.name and self._is_own(name)]
+        return [(name, summary) for name, summary in found if summary.flow == self.flow.name and self.is_own(name)]
 
-    def _is_own(self, name: str) -> bool:
-        """Whether a thread is driven for its own sake here; a room is driven as long as its call waits for it."""
+    def is_own(self, name: str) -> bool:
+        """Whether a thread is driven for its own sake here; a room is driven as long as its call waits for it.
+
+        Args:
+            name: its id.
+        """
         return room_place(name) is None if self._host is None else name in self._occupied
 
     @contextlib.contextmanager

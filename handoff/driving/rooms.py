@@ -108,6 +108,14 @@ class Rooms:
         for room in rooms.values():
             room.future.cancel()
 
+    def awaited(self, thread: str) -> bool:
+        """Return whether a thread is to go on by itself here: not if it is a room that no body waits for any more.
+
+        Args:
+            thread: its id.
+        """
+        return self._threads.is_own(thread)
+
     # -- looking at them -----------------------------------------------------------------------------------------------
 
     def wing_of(self, flow: str) -> Threads[Any]:

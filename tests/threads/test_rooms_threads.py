@@ -419,6 +419,26 @@ async def test_a_decided_call_stops_its_room(world: World) -> None:
     assert ("rest", "cancelled") == (room.status, str(room.state.ended))
 
 
+async def test_a_late_result_in_a_room_nobody_waits_for_asks_no_model(world: World) -> None:
+    """A slow body that outlives its room's end leaves its result in the inbox, for whoever looks at the room again."""
+    world.bench = Bench("search")
+    model = Plays(call("ask", country="A"), call("search", what="it"), "settled")
+    async with world.threads(DESK, model) as threads:
+        thread = await threads.open("t")
+        await thread.post("May I?")
+        await world.bench.gates["search"].reached()
+        await thread.cancel()
+        await thread.settle("T1", "a person answered", happened=False)
+        await thread.wait()
+        (room,) = await thread.rooms()
+        await room.cancel()
+        world.bench.open_all()
+        await room.wait()
+        waiting = [row.kind for row in threads.store.inbox(room.id)]
+
+    assert (3, ["resolved"], "rest") == (len(model.prompts), waiting, room.status)
+
+
 @pytest.mark.parametrize("tool", ["walk_away", "give_up"])
 async def test_a_room_nobody_waits_for_is_stopped(world: World, tool: str) -> None:
     """A body that asks and does not wait, or waits no more, leaves no run behind."""
