@@ -251,13 +251,12 @@ class Threads(Generic[M]):
             name: its id.
             metadata: initial metadata.
         """
-        now = self.clock.now()
-        facts = self.flow.dump(self.flow.metadata() if metadata is None else metadata)
-        opened = ThreadOpened(
-            now, name, self.flow.name, self.flow.version, self.flow.initial.name, facts, self.flow.limits
-        )
+        now, flow = self.clock.now(), self.flow
+        facts = flow.dump(flow.metadata() if metadata is None else metadata)
+        birth = self.clock.new_id()
+        opened = ThreadOpened(now, name, flow.name, flow.version, flow.initial.name, facts, flow.limits, birth)
         state = fold(None, opened)
-        commit = Commit(0, [dump(opened)], (), None, summary_of(self.flow, state, now))
+        commit = Commit(0, [dump(opened)], (), None, summary_of(flow, state, now))
         with contextlib.suppress(StoreBehind):  # somebody else made it at the same moment
             await self.call(self.store.append, name, commit)
 

@@ -42,6 +42,8 @@ class ThreadOpened:
     metadata: Mapping[str, JSON]
     #: What it may use.
     limits: Limits
+    #: An id of its own, made at random: no other thread has it, not even one of the same id in another store.
+    birth: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,9 +115,8 @@ def _status(run: Run, status: Status, event: object) -> Run:
 
 
 def _opened(event: happened.ThreadOpened) -> State:
-    return State(
-        event.thread, event.flow, event.version, event.assistant, event.metadata, event.limits, silent_since=event.at
-    )
+    facts = (event.thread, event.flow, event.version, event.assistant, event.metadata, event.limits)
+    return State(*facts, event.birth or event.thread, silent_since=event.at)
 
 
 def _migrated(state: State, event: happened.FlowMigrated) -> State:

@@ -253,6 +253,8 @@ class State:
     metadata: Mapping[str, JSON]
     #: What it may use.
     limits: Limits
+    #: An id no other thread of any store has; its own id in journals that were begun without.
+    birth: str = ""
     #: Who was active before.
     previous: str | None = None
     #: The trigger of the last transition.

@@ -71,7 +71,7 @@ class ToolCall:
 
     Attributes:
         id: the call's id, unique in its thread.
-        idempotency_key: the same for every attempt at this call, and for no other call of any thread.
+        idempotency_key: the same for every attempt at this call, and for no other call of any thread in any store.
         thread_id: the thread.
         deadline: when the call becomes a ticket if it is not done; None if nothing waits for it.
         report: where `progress` goes.

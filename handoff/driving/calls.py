@@ -145,7 +145,7 @@ def prepare(
         values = tool.parse(call.arguments)
     except ArgumentsRefused as error:
         return Result(tell("bad_arguments", problem=error), {})
-    key = f"{state.thread}/{command.run}/{command.batch}/{command.call}"
+    key = f"{state.birth}/{command.run}/{command.batch}/{command.call}"  # of no other store, whatever its ids are
     deadline = _deadline(state, command, tool, at)
     tool_call = ToolCall(command.call, key, state.thread, deadline, report, _declared(tool, consult))
     bound = tool.bind(values, metadata, deps, tool_call)

@@ -193,7 +193,10 @@ class Store(Protocol):
         ...
 
     def threads(self, under: str = "") -> list[tuple[str, Summary]]:
-        """Return all threads whose id begins with `under`, the latest event first."""
+        """Return all threads whose id begins with `under`, the latest event first.
+
+        They are looked up: what that costs does not grow with the threads whose ids begin otherwise.
+        """
         ...
 
     def summary(self, thread: str) -> Summary | None:

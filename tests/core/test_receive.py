@@ -373,3 +373,17 @@ def test_a_swapping_backend_ends_its_run_by_the_handoff() -> None:
     state = fold(in_batch(mover()), begun(), done(move=move()))
 
     assert (None, Status.COMPLETED, SWAP.swap) == (state.run, state.ended, True)
+
+
+@pytest.mark.parametrize(
+    ("event", "birth"),
+    [
+        pytest.param(replace(OPENED, birth="b"), "b", id="as it was told"),
+        pytest.param(OPENED, "t", id="of a journal that was begun without one"),
+    ],
+)
+def test_a_thread_has_its_birth_from_its_first_event(event: ThreadOpened, birth: str) -> None:
+    """What keys of calls are made of is journaled; an old thread goes on with its id."""
+    state, _ = receive(None, event)
+
+    assert birth == state.birth

@@ -84,11 +84,12 @@ def outcome_of(directory: Path, files: str | None = None, thread: str = THREAD) 
         names = {row.call: f"call_{number}" for number, row in enumerate(ledger, 1)}
         return Outcome(
             # What a server has in its cache depends on what it was asked before the kill.
-            replace(state, ref="", usage=replace(state.usage, cached_tokens=0)),
+            # Each thread has a birth of its own.
+            replace(state, ref="", birth="", usage=replace(state.usage, cached_tokens=0)),
             tuple(_named(item, names) for item in (*transcript, *state.due)),
             tuple(replace(row, call=names[row.call]) for row in ledger),
             tuple(store.tickets(thread)),
-            _effects(directory, thread),
+            _effects(directory, state, _rooms(store, thread)),
             _files(directory / files) if files else {},
             frozenset(lost),
             frozenset(unknown),
@@ -139,17 +140,21 @@ def _safe(call: Call) -> bool:
     return call.idempotent or call.probed
 
 
-def _effects(directory: Path, thread: str) -> Counter[tuple[str, str]]:
-    """What the bodies of a thread did: of a room, what lies under its id; else all that lies under no room."""
-    room = room_place(thread) is not None
-    done = Effects(directory / "effects").count()
-    return Counter(
-        {
-            (tool, key): times
-            for (tool, key), times in done.items()
-            if (key.startswith(f"{thread}/") if room else "/room:" not in key)
-        }
-    )
+def _rooms(store: SqlStore, thread: str) -> set[str]:
+    """The births of the rooms below a thread."""
+    states = (folded(store.journal(name)) for name, _ in store.threads(f"{thread}/") if room_place(name))
+    return {state.birth for state in states if state is not None}
+
+
+def _effects(directory: Path, state: State, rooms: set[str]) -> Counter[tuple[str, str]]:
+    """What the bodies of a thread did, told by its birth; of one that is no room, all that no room did."""
+    room = room_place(state.thread) is not None
+    found: Counter[tuple[str, str]] = Counter()
+    for (tool, key), times in Effects(directory / "effects").count().items():
+        birth = key.partition("/")[0]
+        if birth == state.birth if room else birth not in rooms:
+            found[tool, key] = times
+    return found
 
 
 def _files(root: Path) -> dict[str, bytes]:

@@ -546,7 +546,8 @@ def _comparable(records: list[Any]) -> list[Any]:
 
     def plain(value: Any, field: str = "") -> Any:
         if isinstance(value, dict):
-            return {name: plain(one, name) for name, one in value.items() if name not in {"at", "deadline", "thread"}}
+            left_out = {"at", "birth", "deadline", "thread"}
+            return {name: plain(one, name) for name, one in value.items() if name not in left_out}
         if isinstance(value, list):
             return [plain(one, field) for one in value]
         return names.setdefault(value, f"id {len(names)}") if field in {"id", "call"} else value

@@ -55,6 +55,35 @@ async def test_a_room_that_a_restart_interrupted_goes_on(durable: World, tool: s
     assert 2 == durable.bench.count(tool)
 
 
+async def test_a_call_keeps_its_key_over_a_restart_and_shares_it_with_no_other_store(durable: World) -> None:
+    """The body that runs again has the key it had; a thread of the same id in a new store has others (E2)."""
+    keys: list[str] = []
+    flow = Flow("keys", deps=Bench)
+    front = flow.assistant("front", instructions="Ask.")
+
+    @front.tool(consults=FIRM)
+    async def ask(call: ToolCall) -> str:
+        """Ask the firm."""
+        keys.append(call.idempotency_key)
+        return (await call.consult(FIRM, FIRM.metadata(country="A"))).text
+
+    gate = Gate()
+    async with durable.threads(flow, Plays(call(ask), Held(gate, "never"))) as threads:
+        await (await threads.open("t")).post("May I?")
+        await gate.reached()
+    async with durable.threads(flow, Plays("the law", "done")) as threads:
+        await threads.recover()
+        await (await threads.open("t")).wait()
+    elsewhere = World(durable.form, "memory", durable.path, clock=durable.clock)
+    async with elsewhere.threads(flow, Plays(call(ask), "the law", "done")) as threads:
+        await (await threads.open("t")).send("May I?")
+    elsewhere.end()
+    first, again, other = keys
+
+    assert (first, True) == (again, first != other)
+    assert {"1/1/call_1"} == {key.partition("/")[2] for key in keys}
+
+
 async def test_a_room_that_had_answered_is_not_asked_again(durable: World) -> None:
     """Of two rooms, only the one that a restart interrupted asks its model again."""
     gate = Gate()
