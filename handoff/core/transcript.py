@@ -9,9 +9,9 @@ from __future__ import annotations
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.items import Asked, Item, Spoken
-from handoff.core.receive import keeps_text
 from handoff.core.stale import stale
 from handoff.core.state import State
+from handoff.core.status import Status
 
 _STORING = (happened.RequestAccepted, happened.CallsRequested, happened.RunEnded)
 
@@ -39,3 +39,8 @@ def stored_by(before: State, event: Event) -> tuple[Item, ...]:
             return stored
         case _:
             return ()
+
+
+def keeps_text(status: Status) -> bool:
+    """Return whether the backend's transcript holds what was said in a run that ended so; else the text is due."""
+    return status in {Status.COMPLETED, Status.INCOMPLETE}

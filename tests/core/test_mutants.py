@@ -39,7 +39,7 @@ def test_an_output_that_tells_the_order_is_caught() -> None:
     """What depends on the completion order shows as two ends of one batch (I21)."""
     old = "    output = event.output\n    if event.denied:"
     new = "    output = f'{event.output} {sum(e.settled for e in open_batch(state).entries)}'\n    if event.denied:"
-    mutated = load({"handoff/core/receive.py": [(old, new)]})
+    mutated = load({"handoff/core/settling.py": [(old, new)]})
 
     with pytest.raises(Violation, match="I21"):
         check_orders(mutated, iter([("ordinary", "idempotent", "set")]))

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from tests.proof.families import FAMILIES
 from tests.proof.search import Report, run_family
 
-RECEIVE = "handoff/core/receive.py"
+UNLOCKED = "handoff/core/unlocked.py"
+RUNNING = "handoff/core/running.py"
+SETTLING = "handoff/core/settling.py"
+ENDING = "handoff/core/ending.py"
+MOVES = "handoff/core/moves.py"
 BATCH = "handoff/core/batch.py"
 STALE = "handoff/core/stale.py"
 STATE = "handoff/core/state.py"
@@ -53,7 +57,7 @@ def run_mutant(mutant: Mutant) -> Report:
 
 
 DRAIN = "    for row in waiting:\n        log.consume(row, _event_of"
-ACTIVE = '    _demand(not state.locked, event, "a run is active")\n'
+ACTIVE = '    demand(not state.locked, event, "a run is active")\n'
 
 MUTANTS: tuple[Mutant, ...] = (
     # -- the inbox
@@ -80,13 +84,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "two late results move the thread in one drain", ("D3",), "late moves",
         (
-            (RECEIVE, "state = replace(_counted_move(state, event.move, event), moved=True)",
-                "state = _counted_move(state, event.move, event)"),
+            (UNLOCKED, "state = replace(counted_move(state, event.move, event), moved=True)",
+                "state = counted_move(state, event.move, event)"),
         ),
     ),
     Mutant(
         "a silence is asked about again and again", ("D5",), "silence",
-        ((RECEIVE, "timed=state.timed + 1", "timed=state.timed"),),
+        ((UNLOCKED, "timed=state.timed + 1", "timed=state.timed"),),
     ),
     Mutant(
         "a tool's output does not end a loop", ("I17",), "loops",
@@ -105,12 +109,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "swap after drain", ("I10", "I19"), "metadata",
         (
             (TURN, "from handoff.core import fold\n",
-                "from handoff.core import fold\nfrom handoff.core.receive import _move\n"),
-            (RECEIVE, "    state = _move(state, run.move)\n    return replace(state, wants=wants,",
+                "from handoff.core import fold\nfrom handoff.core.moves import take\n"),
+            (ENDING, "    state = take(state, run.move)\n    return replace(state, wants=wants,",
                 "    state = replace(state, reason=run.move)\n    return replace(state, wants=wants,"),
             (TURN, "    if log.state.wants:\n        log.add(_start(",
                 "    if not isinstance(log.state.reason, str):\n"
-                "        log.state = _move(log.state, log.state.reason)\n"
+                "        log.state = take(log.state, log.state.reason)\n"
                 "    if log.state.wants:\n        log.add(_start("),
         ),
     ),
@@ -121,7 +125,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 '        if row.kind == "edit":\n'
                 '            log.consume(row, Edited(at, row.data["id"], row.data["patch"]), at)\n'
                 "            continue\n        waiting.append(row)\n"),
-            (RECEIVE, "def _edited(state: State, event: happened.Edited) -> State:\n" + ACTIVE,
+            (UNLOCKED, "def _edited(state: State, event: happened.Edited) -> State:\n" + ACTIVE,
                 "def _edited(state: State, event: happened.Edited) -> State:\n"
                 "    if state.run is not None:\n"
                 "        return replace(state, metadata={**state.metadata, **event.patch})\n"),
@@ -141,10 +145,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "outputs after messages", ("I15",), "steer, handoff",
-        ((RECEIVE, "due=(*state.due, UserMessage(event.id, event.text, event.parts)),",
-            "due=(*(one for one in state.due if not isinstance(one, Output)),\n"
+        ((UNLOCKED, "due=(*state.due, UserMessage(event.id, event.text, event.parts)),",
+            "due=(*(one for one in state.due if type(one).__name__ != 'Output'),\n"
             "             UserMessage(event.id, event.text, event.parts),\n"
-            "             *(one for one in state.due if isinstance(one, Output))),"),),
+            "             *(one for one in state.due if type(one).__name__ == 'Output')),"),),
     ),
     Mutant(
         "messages of a closed thread are forgotten", ("I7",), "the end",
@@ -158,43 +162,43 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "lost open call of a stored response", ("I3", "I15"), "cancel, answer, expiry",
-        ((RECEIVE, "outputs = tuple(Output(run.number, run.batches + 1, one.id, one.tool, tell(line)) "
+        ((RUNNING, "outputs = tuple(Output(run.number, run.batches + 1, one.id, one.tool, tell(line)) "
             "for one in event.calls)", "outputs = tuple(Output(1, 1, line, line, line) for one in event.calls[1:])"),),
     ),
     Mutant(
         "refused submit dropped", ("I3",), "cancel, submit, expiry",
-        ((RECEIVE, "    del event\n    return replace(state, run=replace(active_run(state), doubt=True))",
+        ((RUNNING, "    del event\n    return replace(state, run=replace(active_run(state), doubt=True))",
             "    due = () if event.request > 1 else state.due\n"
             "    return replace(state, due=due, run=replace(active_run(state), doubt=True))"),),
     ),
     Mutant(
         "expired outputs dropped", ("I3",), "cancel, submit, expiry",
-        ((RECEIVE, '    _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n',
-            '    _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n'
+        ((RUNNING, '    demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n',
+            '    demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n'
             "    if event.status is Status.EXPIRED:\n"
             "        state = replace(state, due=tuple(one for one in state.due if not isinstance(one, Output)))\n"),),
     ),
     Mutant(
         "a failed request takes its messages along", ("I5",), "messages",
-        ((RECEIVE, '    _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n',
-            '    _demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n'
+        ((RUNNING, '    demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n',
+            '    demand(event.status in TERMINAL, event, f"{event.status} is not terminal")\n'
             "    if event.status is Status.FAILED:\n"
             "        state = replace(state, due=())\n"
             "        event = happened.RunEnded(event.at, event.run, event.request, event.status)\n"),),
     ),
     Mutant(
         "cut-off text dropped", ("H6",), "cancel, answer, expiry",
-        ((RECEIVE, "state = replace(state, due=(*state.due, Spoken(run.assistant, run.number, event.text, cut=True)))",
+        ((RUNNING, "state = replace(state, due=(*state.due, Spoken(run.assistant, run.number, event.text, cut=True)))",
             "pass"),),
     ),
     Mutant(
         "a handoff without its note", ("H6",), "lane",
-        ((RECEIVE, '        due = (*due, Note("handoff", text))\n', "        del text\n"),),
+        ((MOVES, '        due = (*due, Note("handoff", text))\n', "        del text\n"),),
     ),
     Mutant(
         "everything leaves with the first item", ("I3", "I5", "H6"), "steer, handoff",
-        ((RECEIVE, "due=due[stored:], ref=", "due=due[stored + 1 :], ref="),
-         (RECEIVE, "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason)\n",
+        ((RUNNING, "due=due[stored:], ref=", "due=due[stored + 1 :], ref="),
+         (ENDING, "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason)\n",
             "    due = state.due[1:]\n"
             "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason, due=due)\n")),
     ),
@@ -203,7 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "bodies after commitment", ("B6", "I12"), "steer, handoff",
         (
             (BATCH, "over = run.stop is not None or run.move is not None", "over = run.stop is not None"),
-            (RECEIVE, "    if run.stop is None and run.move is None:\n", "    if run.stop is None:\n"),
+            (RUNNING, "    if run.stop is None and run.move is None:\n", "    if run.stop is None:\n"),
         ),
     ),
     Mutant(
@@ -226,8 +230,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "deferral without a deadline", ("I16",), "lane",
-        ((RECEIVE, "    return _after_call(advance_lane(with_entry(state, done)))",
-            '    return _after_call(settle_at_once(advance_lane(with_entry(state, done)), "grace"))'),),
+        ((SETTLING, "    return after_call(advance_lane(with_entry(state, done)))",
+            '    return after_call(settle_at_once(advance_lane(with_entry(state, done)), "grace"))'),),
     ),
     Mutant(
         "a started call is answered not run", ("I4",), "lane",
@@ -246,9 +250,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a patch at once, before its batch settles", ("M",), "lane",
-        ((RECEIVE, "    return _after_call(advance_lane(with_entry(state, done)))",
+        ((SETTLING, "    return after_call(advance_lane(with_entry(state, done)))",
             "    state = replace(state, metadata={**state.metadata, **(patch or {})})\n"
-            "    return _after_call(advance_lane(with_entry(state, done)))"),),
+            "    return after_call(advance_lane(with_entry(state, done)))"),),
     ),
     Mutant(
         "an output is replaced by the handoff's", ("B5",), "lane",
@@ -269,27 +273,27 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "swap early: the next run starts over the old one", ("I8",), "cancel, submit, expiry",
-        ((RECEIVE, "    if run.move is not None and run.mode.swap:\n", "    if run.move is not None:\n"),),
+        ((SETTLING, "    if run.move is not None and run.mode.swap:\n", "    if run.move is not None:\n"),),
     ),
     Mutant(
         "carry does not wait for the cancelled run", ("I8",), "cancel, submit, expiry",
-        ((RECEIVE, "return replace(state, run=replace(run, status=Status.CANCELLING))",
-            "return _ended(state, Status.CANCELLED)"),),
+        ((SETTLING, "return replace(state, run=replace(run, status=Status.CANCELLING))",
+            "return end(state, Status.CANCELLED)"),),
     ),
     Mutant(
         "a transition is lost when its run expires", ("I10",), "cancel, submit, expiry",
-        ((RECEIVE, "    if run.move is None:\n        replied",
+        ((ENDING, "    if run.move is None:\n        replied",
             "    if run.move is None or status is Status.EXPIRED:\n        replied"),),
     ),
     Mutant(
         "a transition is lost when its run is cancelled", ("I10",), "interrupt, handoff, queue",
-        ((RECEIVE, "    if run.move is None:\n        replied",
+        ((ENDING, "    if run.move is None:\n        replied",
             "    if run.move is None or run.stop is not None:\n        replied"),),
     ),
     Mutant(
         "then always", ("I13",), "then",
         (
-            (RECEIVE, '        _demand(state.replied, event, "no run has just completed with a reply")\n',
+            (UNLOCKED, '        demand(state.replied, event, "no run has just completed with a reply")\n',
                 "        pass\n"),
             (TURN, "    if log.state.replied:\n", "    if not log.state.closed:\n"),
         ),
@@ -304,7 +308,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a run cancelled for its transition ends cancelled", ("H4",), "finish by transition",
-        ((RECEIVE, "        status = Status.COMPLETED  # cancelled", "        pass  # cancelled"),),
+        ((RUNNING, "        status = Status.COMPLETED  # cancelled", "        pass  # cancelled"),),
     ),
     Mutant(
         "at the end of the flow nothing is the reply", ("H5",), "the end",
@@ -318,19 +322,19 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "then after a stopped run", ("I13",), "then",
-        ((RECEIVE, "replied = status is Status.COMPLETED and run.stop is None", "replied = True"),),
+        ((ENDING, "replied = status is Status.COMPLETED and run.stop is None", "replied = True"),),
     ),
     Mutant(
         "speak no is not heard", ("L4",), "silence",
-        ((RECEIVE, 'wants = run.move.speak == "yes" and not stopped', "wants = not stopped"),),
+        ((ENDING, 'wants = run.move.speak == "yes" and not stopped', "wants = not stopped"),),
     ),
     Mutant(
         "a cancelled run's handoff speaks", ("L4",), "cancel, answer, expiry",
-        ((RECEIVE, 'stopped = run.stop in {"cancel", "interrupt"}', "stopped = False"),),
+        ((ENDING, 'stopped = run.stop in {"cancel", "interrupt"}', "stopped = False"),),
     ),
     Mutant(
         "late result answered by its asker", ("I10",), "late results",
-        ((RECEIVE, "state = replace(state, metadata={**state.metadata, **patch}, due=",
+        ((UNLOCKED, "state = replace(state, metadata={**state.metadata, **patch}, due=",
             "state = replace(state, assistant=ticket.asker, metadata={**state.metadata, **patch}, due="),),
     ),
     Mutant(
@@ -344,12 +348,12 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a decided ticket stays open", ("I4",), "late results",
-        ((RECEIVE, "tickets=tuple(one for one in state.tickets if one is not ticket), wants=not state.closed)",
+        ((UNLOCKED, "tickets=tuple(one for one in state.tickets if one is not ticket), wants=not state.closed)",
             "wants=not state.closed)"),),
     ),
     Mutant(
         "a late result is not told", ("I4",), "late results",
-        ((RECEIVE, 'due=(*state.due, Note("late", text, ticket.id)))', "due=state.due)"),),
+        ((UNLOCKED, 'due=(*state.due, Note("late", text, ticket.id)))', "due=state.due)"),),
     ),
     # -- the backend
     Mutant(
@@ -358,7 +362,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "no read-back after a crash", ("I1",), "messages",
-        ((RECEIVE, "        if state.run.unacknowledged:\n", "        if state.run.unacknowledged and event.lost:\n"),),
+        ((SETTLING, "        if state.run.unacknowledged:\n",
+            "        if state.run.unacknowledged and event.lost:\n"),),
     ),
     Mutant(
         "two requests in flight", ("C1",), "cancel, submit, expiry",
@@ -370,17 +375,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a cancel unlocks at once", ("I8",), "cancel, submit, expiry",
-        ((RECEIVE, "    if run.batch is None:\n        return state\n    return _stopped(",
-            "    if run.batch is None:\n        return _ended(state, STOPPED[event.cause])\n    return _stopped("),),
+        ((RUNNING, "    if run.batch is None:\n        return state\n    return end_stopped(",
+            "    if run.batch is None:\n        return end(state, STOPPED[event.cause])\n    return end_stopped("),),
     ),
     Mutant(
         "a stop unlocks while the server's run is active", ("I8",), "interrupt, handoff, queue",
-        ((RECEIVE, "return _ended(state, STOPPED[run.stop]) if run.mode.swap else state",
-            "return _ended(state, STOPPED[run.stop])"),),
+        ((ENDING, "return end(state, STOPPED[run.stop]) if run.mode.swap else state",
+            "return end(state, STOPPED[run.stop])"),),
     ),
     Mutant(
         "a read-back of a stopped submit leads nowhere", ("I20",), "two crashes",
-        ((RECEIVE, "    return replace(state, run=replace(run, doubt=False, unacknowledged=False))\n\n\ndef _calls",
+        ((RUNNING, "    return replace(state, run=replace(run, doubt=False, unacknowledged=False))\n\n\ndef _calls",
             "    return state\n\n\ndef _calls"),),
     ),
     Mutant(
@@ -391,7 +396,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a stopped run is not cancelled once it is acknowledged", ("C1",), "cancel, submit, expiry",
-        ((RECEIVE, "    if run.status is not Status.CANCELLING:\n        run = _status(run, Status.IN_PROGRESS, event)",
+        ((RUNNING, "    if run.status is not Status.CANCELLING:\n"
+            "        run = with_status(run, Status.IN_PROGRESS, event)",
             "    if run.status is not Status.IN_PROGRESS:\n        run = replace(run, status=Status.IN_PROGRESS)"),),
     ),
     Mutant(
@@ -400,7 +406,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a stopped run that never arrived is waited for", ("L1",), "cancel, submit, expiry",
-        ((RECEIVE, "    if run.request == 1:\n        return _ended(state, STOPPED[run.stop])\n", ""),),
+        ((RUNNING, "    if run.request == 1:\n        return end(state, STOPPED[run.stop])\n", ""),),
     ),
     # -- stale events
     Mutant(
@@ -430,28 +436,28 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the server's name for the thread is forgotten where an event has none", ("C4",), "messages",
-        ((RECEIVE, "ref=event.ref or state.ref", 'ref=event.ref or "forgotten"'),),
+        ((RUNNING, "ref=event.ref or state.ref", 'ref=event.ref or "forgotten"'),),
     ),
     Mutant(
         "the server's name for the thread is not taken with what it stored", ("C4",), "what the server calls it",
-        ((RECEIVE, "ref=event.ref or state.ref", "ref=state.ref"),),
+        ((RUNNING, "ref=event.ref or state.ref", "ref=state.ref"),),
     ),
     Mutant(
         "the server's name for the thread is forgotten with its run", ("C4",), "what the server calls it",
-        ((RECEIVE, "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason)\n",
+        ((ENDING, "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason)\n",
             "    state = replace(state, run=None, phase=Phase.OPEN, ended=status, reason=reason, ref='')\n"),),
     ),
     # -- crashes
     Mutant(
         "a body of unknown outcome runs again", ("I14", "I4"), "two crashes",
         (
-            (RECEIVE, "        if entry.call.idempotent:\n            state = with_entry(",
+            (SETTLING, "        if entry.call.idempotent:\n            state = with_entry(",
                 "        if not entry.call.probed:\n            state = with_entry("),
         ),
     ),
     Mutant(
         "a ticket of unknown outcome runs again", ("I4", "I14"), "crash, parallel calls, late",
-        ((RECEIVE, 'return "running" if probed else "in_doubt"', 'return "running" if probed else "approved"'),),
+        ((SETTLING, 'return "running" if probed else "in_doubt"', 'return "running" if probed else "approved"'),),
     ),
     Mutant(
         "a body runs before its approval", ("I14",), "late results",
@@ -461,7 +467,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # -- bounds
     Mutant(
         "counters never reset", ("I17",), "messages",
-        ((RECEIVE, "counters=Counters(),", "counters=state.counters,"),),
+        ((UNLOCKED, "counters=Counters(),", "counters=state.counters,"),),
     ),
     Mutant(
         "a late result does not count as a stimulus", ("I17",), "late results",
@@ -475,14 +481,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "on_limit twice", ("G",), "run limit",
         (
-            (RECEIVE, '        _demand(not state.counters.limit_taken, event, '
+            (UNLOCKED, '        demand(not state.counters.limit_taken, event, '
                 '"it was taken since the user\'s last message")\n', ""),
             (TURN, "is not None and not log.state.counters.limit_taken:", "is not None:"),
         ),
     ),
     Mutant(
         "on_limit lifts the limit for good", ("G",), "run limit",
-        ((RECEIVE, "granted=False),", "granted=counters.granted),"),),
+        ((UNLOCKED, "granted=False),", "granted=counters.granted),"),),
     ),
     Mutant(
         "one run too many", ("G",), "run limit",
@@ -494,12 +500,12 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a model that calls on is asked again and again", ("G",), "calls beyond their limit",
-        ((RECEIVE, "return _called_on(state) if warned else _after_call(state)", "return _after_call(state)"),),
+        ((RUNNING, "return _called_on(state) if warned else after_call(state)", "return after_call(state)"),),
     ),
     Mutant(
         "a model is told twice that no calls are left", ("G",), "calls beyond their limit",
-        ((RECEIVE, "return _called_on(state) if warned else _after_call(state)",
-            "return _called_on(state) if warned and run.batches > 1 else _after_call(state)"),),
+        ((RUNNING, "return _called_on(state) if warned else after_call(state)",
+            "return _called_on(state) if warned and run.batches > 1 else after_call(state)"),),
     ),
     Mutant(
         "a model is not told before its run ends for calling on", ("I8", "L1"), "calls beyond their limit",
@@ -507,17 +513,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a message does not lift what the model was told of its calls", ("I8", "I16"), "calls beyond their limit",
-        ((RECEIVE, "        state = replace(state, run=replace(run, warned=False))\n", ""),),
+        ((UNLOCKED, "        state = replace(state, run=replace(run, warned=False))\n", ""),),
     ),
     Mutant(
         "a run whose model calls on ends while the server's is active", ("I8",), "calls beyond their limit",
-        ((RECEIVE, "return _stopped(replace(state, run=replace(active_run(state), status=Status.CANCELLING, "
+        ((RUNNING, "return end_stopped(replace(state, run=replace(active_run(state), status=Status.CANCELLING, "
             'stop="limit")))',
-            'return _ended(replace(state, run=replace(active_run(state), stop="limit")), Status.INCOMPLETE)'),),
+            'return end(replace(state, run=replace(active_run(state), stop="limit")), Status.INCOMPLETE)'),),
     ),
     Mutant(
         "a run whose model calls on counts as cancelled", ("H4",), "calls beyond their limit",
-        ((RECEIVE, '"limit": Status.INCOMPLETE', '"limit": Status.CANCELLED'),),
+        ((ENDING, '"limit": Status.INCOMPLETE', '"limit": Status.CANCELLED'),),
     ),
     Mutant(
         "a model that called on hides a user's cancel", ("L6",), "calls beyond their limit",
@@ -529,8 +535,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "messages are answered by nobody", ("L7",), "interrupt, handoff, queue",
-        ((RECEIVE,
-            "    return replace(state, wants=wants, unanswered=state.unanswered if wants else ())\n\n\n# -- from",
-            "    return replace(state, wants=wants, unanswered=())\n\n\n# -- from"),),
+        ((ENDING, "    return replace(state, wants=wants, unanswered=state.unanswered if wants else ())\n",
+            "    return replace(state, wants=wants, unanswered=())\n"),),
     ),
 )  # fmt: skip
