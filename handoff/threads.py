@@ -88,7 +88,8 @@ class Threads(Generic[M]):
         self.backend: Backend = _offline(flow) if backend is None else backend
         require_carried(flow, self.backend)
         self.clock: Clock = SystemClock() if clock is None else clock
-        self._host = _host
+        #: The threads whose side rooms these are; None for threads of their own.
+        self.host = _host
         if _host is None:
             self._access = StoreAccess(MemoryStore() if store is None else store)
             self._tools = ThreadPoolExecutor(WORKERS, "handoff-tool")
@@ -146,7 +147,7 @@ class Threads(Generic[M]):
         closing = [driver.close() for driver in self._drivers.values()]
         await asyncio.gather(*closing, *(wing.close() for wing in self._wings.values()))
         self._drivers.clear()
-        if self._host is not None:
+        if self.host is not None:
             return
         self._tools.shutdown()
         try:
@@ -203,7 +204,7 @@ class Threads(Generic[M]):
         Args:
             name: its id.
         """
-        return room_place(name) is None if self._host is None else name in self._occupied
+        return room_place(name) is None if self.host is None else name in self._occupied
 
     @contextlib.contextmanager
     def occupying(self, room: str) -> Generator[None]:
@@ -308,7 +309,7 @@ class Threads(Generic[M]):
     @property
     def closed(self) -> bool:
         """Whether these threads were closed, or those whose side rooms they are."""
-        return self._closed or (self._host is not None and self._host.closed)
+        return self._closed or (self.host is not None and self.host.closed)
 
     def driver(self, thread: str) -> Driver:
         """Return the thread's driver, made if need be; the least recently used resting ones are dropped."""

@@ -57,8 +57,8 @@ class Consults(Protocol):
         """Stop what a body that has ended did not wait for."""
         ...
 
-    def awaited(self, thread: str) -> bool:
-        """Return whether a thread is to go on by itself: not if it is a side room that no body waits for any more."""
+    async def awaited(self, thread: str) -> bool:
+        """Return whether a thread is to go on by itself: not if it is a side room whose call has its outcome."""
         ...
 
 
@@ -225,7 +225,7 @@ class Bodies:
             raise
         except Exception as error:  # noqa: BLE001 - a verdict that fails is a failure of the call
             settled = await self._driver.whole(self._delivered(command, calls.failed(error)))
-        if not settled and self._rooms.awaited(self._driver.thread):
+        if not settled and await self._rooms.awaited(self._driver.thread):
             await self._driver.wake()
 
     async def _delivered(self, command: RunBody, result: calls.Result) -> bool:

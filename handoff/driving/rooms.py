@@ -108,13 +108,20 @@ class Rooms:
         for room in rooms.values():
             room.future.cancel()
 
-    def awaited(self, thread: str) -> bool:
-        """Return whether a thread is to go on by itself here: not if it is a room that no body waits for any more.
+    async def awaited(self, thread: str) -> bool:
+        """Return whether a thread is to go on by itself: not if it is a room whose call has its outcome.
 
         Args:
             thread: its id.
         """
-        return self._threads.is_own(thread)
+        place, host = room_place(thread), self._threads.host
+        if place is None or host is None or self._threads.is_own(thread):
+            return True
+        if host.closed:
+            return False
+        parent = host.driver(place.thread)
+        await parent.catch_up()  # who waits may do so in another process
+        return not calls.is_decided(parent.journaled.state, RunBody(place.run, place.batch, place.call))
 
     # -- looking at them -----------------------------------------------------------------------------------------------
 

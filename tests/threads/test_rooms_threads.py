@@ -419,7 +419,7 @@ async def test_a_decided_call_stops_its_room(world: World) -> None:
     assert ("rest", "cancelled") == (room.status, str(room.state.ended))
 
 
-async def test_a_late_result_in_a_room_nobody_waits_for_asks_no_model(world: World) -> None:
+async def test_a_late_result_in_a_room_whose_call_is_decided_asks_no_model(world: World) -> None:
     """A slow body that outlives its room's end leaves its result in the inbox, for whoever looks at the room again."""
     world.bench = Bench("search")
     model = Plays(call("ask", country="A"), call("search", what="it"), "settled")
