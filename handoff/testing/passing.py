@@ -86,7 +86,7 @@ class Passing:
             if at is not None:
                 yield at, self._reach_silence
             return
-        for held in self._driver.held.values():
+        for held in self._driver.bodies.held.values():
             seconds = held.body.tool.timeout
             if seconds is not None and calls.open_in_batch(state, held.command):
                 yield held.at + seconds, partial(self._reach_timeout, held.command)

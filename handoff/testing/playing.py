@@ -65,7 +65,7 @@ class Played(Talk[M]):
                 return None
             return partial(pretend, self.flow, body, what)
 
-        self._driver.pretend = pretended
+        self._driver.bodies.pretend = pretended
 
     def require(self, step: str, holds: bool, problem: str) -> None:
         """Fail unless something holds.

@@ -10,14 +10,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from handoff.declaration.assistants import M
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps, Go, Pending
 from handoff.driving import calls
 from handoff.errors import EffectRefused, ToolError
-from handoff.testing.driver import Held, InlineDriver
+from handoff.testing.bodies import Held, InlineBodies
 from handoff.testing.story import TalkMismatch
 from handoff.testing.talk import Talk
 from handoff.testing.view import is_named, tool_name
@@ -32,8 +32,8 @@ class _Outcome:
     raised: bool = False
 
 
-class _StandIn(InlineDriver):
-    """A driver that gives each body the outcome that was recorded."""
+class _StandIn(InlineBodies):
+    """Gives each body the outcome that was recorded."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -42,7 +42,7 @@ class _StandIn(InlineDriver):
         self.unknown: Callable[[str], Exception] = AssertionError
 
     def outcome(self, held: Held) -> calls.Result | None:
-        """See `InlineDriver.outcome`."""
+        """See `InlineBodies.outcome`."""
         tool = held.body.tool
         if self.real:
             return super().outcome(held)
@@ -82,18 +82,21 @@ class RecordedTalk(Talk[M]):
         real: let the bodies run; `returns` and `raises` say nothing then.
     """
 
-    _driver_type = _StandIn
-    _driver: _StandIn
+    _bodies_type = _StandIn
 
     def __init__(
         self, flow: Flow[M, Any], *, deps: Deps | None = None, metadata: M | None = None, real: bool = False
     ) -> None:
         self._real = self._lends = real
         super().__init__(flow, deps=deps, metadata=metadata)
-        self._driver.real = real
-        self._driver.unknown = self._unknown
-        slow = self._driver.holds
-        self._driver.holds = lambda body: slow(body) or not (real or self._driver.outcomes[body.tool.name])
+        self._bodies.real = real
+        self._bodies.unknown = self._unknown
+        slow = self._bodies.holds
+        self._bodies.holds = lambda body: slow(body) or not (real or self._bodies.outcomes[body.tool.name])
+
+    @property
+    def _bodies(self) -> _StandIn:
+        return cast("_StandIn", self._driver.bodies)
 
     @contextmanager
     def at_once(self) -> Generator[None]:
@@ -128,7 +131,7 @@ class RecordedTalk(Talk[M]):
             to: name of the assistant it chooses, where it may.
             pending: its result comes later from outside.
         """
-        self._driver.outcomes[tool_name(tool)].append(_Outcome(output, sets or {}, to, pending))
+        self._bodies.outcomes[tool_name(tool)].append(_Outcome(output, sets or {}, to, pending))
 
     def raises(self, tool: Callable[..., Any] | str, text: str | None = None) -> None:
         """Say that the next body of a tool fails.
@@ -137,7 +140,7 @@ class RecordedTalk(Talk[M]):
             tool: its function or name.
             text: of a ToolError; None for any other exception.
         """
-        self._driver.outcomes[tool_name(tool)].append(_Outcome(text, {}, raised=True))
+        self._bodies.outcomes[tool_name(tool)].append(_Outcome(text, {}, raised=True))
 
     def finish(self, tool: Callable[..., Any] | str, *, call: str | None = None) -> None:
         """Let the earliest held body of a tool run to its end; see `Talk.finish`.
@@ -154,9 +157,9 @@ class RecordedTalk(Talk[M]):
             super().finish(tool)
             return
         self._passing.catch_up()
-        for held in self._driver.held.values():
+        for held in self._bodies.held.values():
             if held.command.call == call and is_named(held.body.tool, tool):
-                self._driver.finish(held)
+                self._bodies.finish(held)
                 return
         raise self._mismatch(f"finish({tool_name(tool)}, call={call})", f"held are {self._held_names() or 'none'}")
 
@@ -174,6 +177,6 @@ class RecordedTalk(Talk[M]):
         __tracebackhide__ = True
         closed = self._closed
         super().close(unfinished=unfinished)
-        left = [name for name, outcomes in self._driver.outcomes.items() if outcomes]
+        left = [name for name, outcomes in self._bodies.outcomes.items() if outcomes]
         if left and not (closed or unfinished or self._real):
             raise self._mismatch("close()", f"bodies of {', '.join(left)} were to run, and did not")

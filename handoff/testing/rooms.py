@@ -83,7 +83,7 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
         if not named:
             known = ", ".join(self) or "none"
             raise self._missing(f"rooms[{name!r}]", f"no side room of that name is open; open are {known}")
-        return next((seat.talk for seat in named if not seat.asked.answer.done()), named[-1].talk)
+        return next((seat.talk for seat in named if not seat.asked.answered), named[-1].talk)
 
     def __contains__(self, name: object) -> bool:
         return any(seat.asked.place.name == name for seat in self._seats)
@@ -97,7 +97,7 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
     @property
     def open(self) -> tuple[Talk[Any], ...]:
         """The rooms that have not answered, in the order they were opened."""
-        return tuple(seat.talk for seat in self._seats if not seat.asked.answer.done())
+        return tuple(seat.talk for seat in self._seats if not seat.asked.answered)
 
     def __repr__(self) -> str:
         return f"<rooms {', '.join(self) or 'none'}>"
@@ -120,7 +120,7 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
         try:
             begun = begun_before(records, rows, room, inquiry, words)
         except KeyReused as error:
-            asked.answer.set_exception(error)
+            asked.outcome = error
             return
         found = self._lost.pop(room, None)
         seat = _Seat(command, tool, asked, *(self._make(asked) if found is None else found))
@@ -139,19 +139,19 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
 
     def look_after(self) -> None:
         """Stop the rooms that nobody waits for any more: their call is decided, or their body has ended."""
-        for seat in [one for one in self._seats if not one.asked.answer.done()]:
-            waited = seat.command.key in self._driver.held
+        for seat in [one for one in self._seats if not one.asked.answered]:
+            waited = seat.command.key in self._driver.bodies.held
             if waited and not calls.is_decided(self._driver.state, seat.command):
                 continue
             reason = "the call it was opened for is decided"
             seat.opening = True
             seat.talk.cancel()
-            if not seat.asked.answer.done():
-                seat.asked.answer.set_exception(RunFailed(str(seat.asked.place), "cancelled", reason))
+            if not seat.asked.answered:
+                seat.asked.outcome = RunFailed(str(seat.asked.place), "cancelled", reason)
                 self._told(seat, "failed", text=reason)
             seat.opening = False
             if waited:
-                self._driver.go_on(seat.command.key)
+                self._driver.bodies.go_on(seat.command.key)
 
     def forget(self) -> None:
         """Forget the rooms, as a crash does; their threads are stored."""
@@ -165,28 +165,28 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
         """Forget what runs in the rooms; they stay to be looked at."""
         for seat in self._seats:
             seat.talk.rooms.lose()
-            seat.driver.lose()
+            seat.driver.bodies.lose()
 
     def _fed(self, room: str) -> None:
         """Something has happened in a room: if that was its answer, its body goes on."""
         for seat in self._seats:
             if str(seat.asked.place) == room and not seat.opening and self._answer(seat):
-                self._driver.go_on(seat.command.key)
+                self._driver.bodies.go_on(seat.command.key)
                 return
 
     def _answer(self, seat: _Seat) -> bool:
         """Answer the body if the room has come to its end; return whether it has just done so."""
         asked = seat.asked
-        if asked.answer.done() or not has_answered(seat.talk.state):
+        if asked.answered or not has_answered(seat.talk.state):
             return False
         try:
             reply = reply_of(self._driver.store.journal(str(asked.place)), asked.inquiry)
         except RunFailed as error:
             self._told(seat, "failed", text=error.reason)
-            asked.answer.set_exception(error)
+            asked.outcome = error
         else:
             self._told(seat, "answered", text=reply.text)
-            asked.answer.set_result(reply)
+            asked.outcome = reply
         return True
 
     def _told(self, seat: _Seat, stage: str, *, text: str = "", shared: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What a schedule is made of, and the driver it moves: it notes every body that runs, and stands for no failure.
+"""What a schedule is made of, and the bodies it ends: each that runs is noted, and none may fail.
 
 A step is one thing that happens. It is written as a word, so that a whole schedule is a line that can be played again.
 """
@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from handoff.declaration.metadata import Deps
 from handoff.driving import calls
-from handoff.testing.driver import Held, InlineDriver
+from handoff.testing.bodies import Held, InlineBodies, again
+from handoff.testing.driver import InlineDriver
 
 Disturbance: TypeAlias = Literal["early", "crash", "cancel", "expire", "fail", "silence"]
 #: All kinds of what is no ordinary course of things: a message that comes before the thread rests, and so on.
@@ -62,11 +63,11 @@ class Step:
         return [*found, *(["crash"] if self.dies else [])]  # type: ignore[list-item]
 
 
-class WatchedDriver(InlineDriver):
-    """A driver that notes which bodies have run, and takes a failure of one for a failure of the test."""
+class WatchedBodies(InlineBodies):
+    """Bodies that are held until a step ends them; it is noted which have run, and a failure fails the test."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         #: Every body that ran to its end, in order.
         self.ran: list[Ran] = []
         #: What bodies may raise beside ToolError.
@@ -74,31 +75,32 @@ class WatchedDriver(InlineDriver):
         #: What has come of them, by call.
         self.results: dict[tuple[int, int, str], calls.Result] = {}
         self.holds = lambda _: True
-        #: How each body that ran was bound, and the arguments its call was written with.
-        self._bodies: list[tuple[calls.Body, str]] = []
+        #: Each body that ran, and the arguments its call was written with.
+        self._past: list[tuple[calls.Body, str]] = []
 
-    def part(self, deps: Deps | None, *rest: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """See `InlineDriver.part`. What the bodies have done so far is done to the new dependencies, too."""
-        super().part(deps, *rest)
-        self.ran, self.results, self._bodies = list(self.ran), dict(self.results), list(self._bodies)
-        for body, arguments in self._bodies:
-            bound = body.bound.again(body.tool.parse(arguments), deps)
+    def part(self, driver: InlineDriver, deps: Deps | None) -> None:
+        """See `InlineBodies.part`. What the bodies have done so far is done to the new dependencies, too."""
+        super().part(driver, deps)
+        self.ran, self.results, self._past = list(self.ran), dict(self.results), list(self._past)
+        for body, arguments in self._past:
             with suppress(Exception, SystemExit):  # as it came out the first time
-                self._run(bound)
+                self.run(again(body, arguments, deps).bound)
 
     def outcome(self, held: Held) -> calls.Result:
-        """See `InlineDriver.outcome`."""
+        """See `InlineBodies.outcome`."""
         result = super().outcome(held)
         assert result is not None  # it would wait for a side room, and `explore` refuses such flows
         run, batch, call = held.command.place
-        asked, _, _ = calls.asked(self.state, held.command)
-        self.ran.append(Ran(held.body.tool.name, asked.arguments, f"{self.thread}/{run}/{batch}/{call}", result.output))
+        driver = self._driver
+        asked, _, _ = calls.asked(driver.state, held.command)
+        key = f"{driver.thread}/{run}/{batch}/{call}"
+        self.ran.append(Ran(held.body.tool.name, asked.arguments, key, result.output))
         self.results[held.command.place] = result
-        self._bodies.append((held.body, asked.arguments))
+        self._past.append((held.body, asked.arguments))
         return result
 
     def failed(self, held: Held, error: BaseException) -> calls.Result:
-        """See `InlineDriver.failed`."""
+        """See `InlineBodies.failed`."""
         result = calls.failed(error) if isinstance(error, self.may_raise) else None
         if result is None:
             told = calls.spoken(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from handoff.core import events as happened
 from handoff.core.events import Event
@@ -21,7 +21,7 @@ from handoff.store.memory import MemoryStore
 from handoff.testing.clock import StoppedClock
 from handoff.testing.loop import PrivateLoop
 from handoff.testing.scenario import Edit, Message, Scenario
-from handoff.testing.schedule import Broken, Disturbance, ProcessDied, Ran, Step, WatchedDriver
+from handoff.testing.schedule import Broken, Disturbance, ProcessDied, Ran, Step, WatchedBodies
 from handoff.testing.view import THREAD, View
 from handoff.thread import WhileRunning
 
@@ -47,8 +47,7 @@ class Situation(View[M]):
     """
 
     _clock_type = StoppedClock
-    _driver_type = WatchedDriver
-    _driver: WatchedDriver
+    _bodies_type = WatchedBodies
 
     def __init__(
         self,
@@ -82,9 +81,13 @@ class Situation(View[M]):
         #: What has happened and was not told yet: an event between two states, or a speaker and a text.
         self._seen: list[tuple[State, Event, State] | tuple[str, str]] = []
         super().__init__(flow, deps=deps, metadata=metadata, store=store)
-        self._driver.may_raise = may_raise
-        self._driver.loop = loop
+        self._bodies.may_raise = may_raise
+        self._bodies.loop = loop
         self.store.hooks.append(self._write)
+
+    @property
+    def _bodies(self) -> WatchedBodies:
+        return cast("WatchedBodies", self._driver.bodies)
 
     def fork(self, deps: Deps | None) -> Self:
         """Return the same world, which goes its own way from here on.
@@ -124,7 +127,7 @@ class Situation(View[M]):
     @property
     def ran(self) -> tuple[Ran, ...]:
         """The bodies that ran to their end, in order, also those whose outcome a crash has lost."""
-        return tuple(self._driver.ran)
+        return tuple(self._bodies.ran)
 
     @property
     def schedule(self) -> str:
@@ -153,7 +156,7 @@ class Situation(View[M]):
         steps = [step for step in self._saying() if step.kind != "early"]
         if run is not None and run.batch is None:
             steps.append(Step("model"))
-        names = [held.body.tool.name for held in self._driver.held.values()]
+        names = [held.body.tool.name for held in self._bodies.held.values()]
         for index, name in enumerate(names):
             place = names[:index].count(name)
             steps.append(Step("tool", f"{name}#{place + 1}" if place else name))
@@ -190,7 +193,7 @@ class Situation(View[M]):
         if not self._together:
             return []
         state, run, left = self.state, self.state.run, self._budget
-        outstanding = run is not None or bool(self._driver.held) or bool(self.store.inbox(THREAD))
+        outstanding = run is not None or bool(self._bodies.held) or bool(self.store.inbox(THREAD))
         steps = [step for step in self._saying() if step.kind == "early"]
         steps += [Step("crash")] if left["crash"] and outstanding else []
         if run is not None:
@@ -199,7 +202,7 @@ class Situation(View[M]):
                 steps.append(Step("expire"))
                 if run.batch is not None and self._graced != run.number:
                     steps.append(Step("grace"))
-                opened = [one for one in self._driver.held.values() if calls.open_in_batch(state, one.command)]
+                opened = [one for one in self._bodies.held.values() if calls.open_in_batch(state, one.command)]
                 timed = (one.body.tool.name for one in opened if one.body.tool.timeout is not None)
                 steps += [Step("timeout", name) for name in dict.fromkeys(timed)]
             if left["fail"] and run.batch is None:
@@ -233,7 +236,7 @@ class Situation(View[M]):
     @property
     def held(self) -> tuple[str, ...]:
         """Names of the tools whose bodies run."""
-        return tuple(held.body.tool.name for held in self._driver.held.values())
+        return tuple(held.body.tool.name for held in self._bodies.held.values())
 
     @property
     def digest(self) -> str:
@@ -246,11 +249,11 @@ class Situation(View[M]):
         known = replace(state, run=run, silent_since=since, counters=counters)
         rows = [(row.kind, dict(row.data)) for row in self.store.inbox(THREAD)]
         # What the world outside is like follows from the bodies that have run.
-        outside = [(one.key, one.output) for one in self._driver.ran]
+        outside = [(one.key, one.output) for one in self._bodies.ran]
         started = self._driver.started
         shown = None if started is None else (started.digest, started.tools)
         mine = (shown, self._given, sorted(self._refused), self._budget, self._together, self._graced)
-        parts = (known, visited, self._driver.transcript, rows, list(self._driver.held), outside, mine)
+        parts = (known, visited, self._driver.transcript, rows, list(self._bodies.held), outside, mine)
         return repr(parts)
 
     @property

@@ -20,7 +20,8 @@ from handoff.driving.decisions import Decision, decide
 from handoff.errors import ConfigurationError, TicketClosed
 from handoff.events import RoomChanged
 from handoff.limits import Limits
-from handoff.testing.driver import Held, InlineDriver
+from handoff.testing.bodies import Held
+from handoff.testing.driver import InlineDriver
 from handoff.testing.passing import Passing
 from handoff.testing.rooms import TalkRooms
 from handoff.testing.suspending import Asked
@@ -43,20 +44,20 @@ class Surroundings(View[M]):
         super().__init__(flow, deps=deps, metadata=metadata, limits=limits, _within=_within)
         #: The side rooms that calls have opened, by name; each is a talk of its own.
         self.rooms = TalkRooms(self._room, self._mismatch, self._driver, self._told_of_room)
-        self._driver.enters = self.rooms.enter
+        self._driver.bodies.enters = self.rooms.enter
         self._driver.fed.append(self.rooms.look_after)
         self._passing = Passing(flow, self._driver, self._clock)
         self._slow: list[Callable[..., Any] | str] = []
         self._counts: dict[str, int] = {}
         #: Bodies of calls that were made while their tool was slow, and may start later.
         self._slowed: set[Key] = set()
-        self._driver.holds = lambda body: self._is_slow(body.tool) or body.command.key in self._slowed
+        self._driver.bodies.holds = lambda body: self._is_slow(body.tool) or body.command.key in self._slowed
 
     def _room(self, asked: Asked) -> tuple[Any, InlineDriver]:
         """Make the talk of a side room, and its driver."""
         inquiry, kind = asked.inquiry, cast("Any", type(self))
         deps = None if inquiry.flow.deps is None else self._deps
-        within = Within(str(asked.place), self.store, self._clock, self._driver.loop)
+        within = Within(str(asked.place), self.store, self._clock, self._driver.bodies.loop)
         room = kind(inquiry.flow, deps=deps, metadata=inquiry.request, _within=within)
         return room, room._driver  # noqa: SLF001 - one of us
 
@@ -107,14 +108,14 @@ class Surroundings(View[M]):
         step = f"finish({tool_name(tool)})"
         self._passing.catch_up()
         held = self._held(step, tool)
-        if rooms := self._driver.waits_for(held.command.key):
+        if rooms := self._driver.bodies.waits_for(held.command.key):
             named = ", ".join(f"rooms[{name!r}]" for name in rooms)
             raise self._mismatch(step, f"{held.body.tool.name} waits for its side rooms: play {named}")
-        self._driver.finish(held)
+        self._driver.bodies.finish(held)
 
     def _held(self, step: str, tool: Callable[..., Any] | str) -> Held:
         __tracebackhide__ = True
-        for held in self._driver.held.values():
+        for held in self._driver.bodies.held.values():
             if is_named(held.body.tool, tool):
                 return held
         raise self._mismatch(step, f"no body of {tool_name(tool)} is held; held are {self._held_names() or 'none'}")
@@ -271,7 +272,7 @@ class Surroundings(View[M]):
         step = "crash()" if after is None else f"crash(after={tool_name(after)})"
         self._passing.catch_up()
         if after is not None:
-            self._driver.outcome(self._held(step, after))
+            self._driver.bodies.outcome(self._held(step, after))
         self._story.add("crash", "" if after is None else f"after {tool_name(after)} had run")
         self._passing.forget()
         self._slowed.clear()

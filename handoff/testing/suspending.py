@@ -1,6 +1,6 @@
-"""A body that consults, run by a talk up to where it waits for a side room, and on from there once that has answered.
+"""A body that consults, run up to where it waits for a side room, and on from there once that has answered.
 
-An `async` body is a task on the talk's private loop, any other runs on a thread of its own; either way only one of body
+An `async` body is a task on a private loop, any other runs on a thread of its own; either way only one of body
 and test is at work at a time.
 """
 
@@ -29,18 +29,37 @@ class Asked:
     Attributes:
         place: where it belongs.
         inquiry: what it is asked.
-        answer: gets its answer.
+        answer: gets its answer, when the body goes on.
         consultation: what the body waits on.
+        outcome: its answer, or why there is none; None as long as it is under way.
         waited: the body has begun to wait for it.
-        opened: the talk has opened it.
+        opened: somebody has opened it.
     """
 
     place: RoomPlace
     inquiry: Inquiry[Any]
     answer: concurrent.futures.Future[RoomReply[Any]] = field(default_factory=concurrent.futures.Future[RoomReply[Any]])
     consultation: Consultation[Any] = field(init=False)
+    outcome: RoomReply[Any] | Exception | None = None
     waited: bool = False
     opened: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether it has come to its end."""
+        return self.outcome is not None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it has come to its end, and the body has not been told."""
+        return self.answered and not self.answer.done()
+
+    def tell(self) -> None:
+        """Tell the body what came of it."""
+        if isinstance(self.outcome, Exception):
+            self.answer.set_exception(self.outcome)
+        elif self.outcome is not None:
+            self.answer.set_result(self.outcome)
 
 
 class Suspending:
@@ -69,7 +88,7 @@ class Suspending:
     # -- called by the body --------------------------------------------------------------------------------------------
 
     def consult(self, inquiry: Inquiry[Any]) -> Consultation[Any]:
-        """Take note of what the body asks; the talk opens the room when the body waits.
+        """Take note of what the body asks; the room is opened when the body waits.
 
         Args:
             inquiry: what it asks.
@@ -93,24 +112,36 @@ class Suspending:
             asked.waited = True
             self._turn.notify_all()
 
-    # -- called by the talk --------------------------------------------------------------------------------------------
+    # -- called by whoever runs it -------------------------------------------------------------------------------------
 
     @property
     def blocked(self) -> bool:
-        """Whether it waits for a room that has not answered."""
-        return any(asked.waited and not asked.answer.done() for asked in self.asked.values())
+        """Whether it waits for a room and has not been told what came of it."""
+        return any(asked.waited and not asked.answer.done() for asked in self._all)
 
     @property
     def open_rooms(self) -> list[str]:
         """Names of the rooms that have not answered."""
-        return [name for name, asked in self.asked.items() if not asked.answer.done()]
+        return [asked.place.name for asked in self._all if not asked.answered]
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it has not begun, or a room has come to its end since it stopped."""
+        begun = self._task is not None or self._outcome is not None
+        return not begun or any(asked.is_news for asked in self._all)
+
+    @property
+    def _all(self) -> list[Asked]:
+        return list(self.asked.values())  # a copy: a body on a thread of its own may just be asking
 
     def proceed(self, bound: Bound) -> bool:
-        """Run the body on until it ends or waits for a room; return whether it has ended.
+        """Tell the body what came of its rooms, and run it on until it ends or waits; return whether it has ended.
 
         Args:
             bound: the body.
         """
+        for asked in [one for one in self._all if one.is_news]:
+            asked.tell()
         if bound.is_async:
             if self._task is None:
                 self._task = self._loop.begin(bound.run)
@@ -127,7 +158,7 @@ class Suspending:
     def _serve(self, bound: Bound, outcome: concurrent.futures.Future[object]) -> None:
         try:
             returned = bound.run()
-        except BaseException as error:  # noqa: BLE001 - raised again where the talk asks for the outcome
+        except BaseException as error:  # noqa: BLE001 - raised again where its outcome is asked for
             outcome.set_exception(error)
         else:
             outcome.set_result(returned)
@@ -148,7 +179,7 @@ class Suspending:
             bound: the body.
         """
         self._abandoned = True
-        for asked in self.asked.values():
+        for asked in self._all:
             if not asked.answer.done():
                 asked.answer.set_exception(Interrupted())
         if self._task is None and self._outcome is None:

@@ -79,9 +79,9 @@ class Talk(Surroundings[M]):
             return
         self._closed = True
         self.rooms.lose()
-        self._driver.lose()
+        self._driver.bodies.lose()
         if not self._is_room:
-            self._driver.loop.close()
+            self._driver.bodies.loop.close()
         run = self.state.run
         if run is not None and not unfinished:
             raise self._mismatch("close()", f"{self._waits(run)}: play it to its end, or close(unfinished=True)")

@@ -21,6 +21,7 @@ from handoff.events import ThreadEvent, told
 from handoff.limits import Limits
 from handoff.store.base import Store
 from handoff.store.memory import MemoryStore
+from handoff.testing.bodies import InlineBodies
 from handoff.testing.clock import OffsetClock
 from handoff.testing.driver import InlineDriver
 from handoff.testing.loop import PrivateLoop
@@ -61,9 +62,9 @@ class View(Generic[M]):
         edits: what came of each edit so far, in order.
     """
 
-    #: What tells the time, and what drives the thread.
+    #: What tells the time, and what looks after bodies.
     _clock_type: type[OffsetClock] = OffsetClock
-    _driver_type: type[InlineDriver] = InlineDriver
+    _bodies_type: type[InlineBodies] = InlineBodies
     #: Whether its bodies run, and need what the process lends them.
     _lends = True
 
@@ -93,7 +94,7 @@ class View(Generic[M]):
         self._is_room = _within is not None
         self._clock = within.clock
         self._story = Story()
-        self._driver = self._driver_type(
+        self._driver = InlineDriver(
             self.id,
             flow=flow,
             deps=deps,
@@ -102,6 +103,7 @@ class View(Generic[M]):
             tell=self.events.append,
             observe=self._observe,
             loop=within.loop,
+            bodies=self._bodies_type,
         )
         self._driver.open(flow.metadata() if metadata is None else metadata, limits)
 
@@ -209,7 +211,7 @@ class View(Generic[M]):
         if run.batch is None:
             return f"run {run.number} of {run.assistant} waits for the model"
         opened = ", ".join(entry.call.tool for entry in run.batch.entries if not entry.settled)
-        rooms = [name for key in self._driver.held for name in self._driver.waits_for(key)]
+        rooms = [name for key in self._driver.bodies.held for name in self._driver.bodies.waits_for(key)]
         played = f": play {', '.join(f'rooms[{name!r}]' for name in rooms)}" if rooms else ""
         return f"run {run.number} of {run.assistant} waits for {opened}, not for the model{played}"
 
@@ -223,7 +225,7 @@ class View(Generic[M]):
         return f"the thread rests at {state.assistant}, as the last turn ended {ended}{because}"
 
     def _held_names(self) -> str:
-        return ", ".join(held.body.tool.name for held in self._driver.held.values())
+        return ", ".join(held.body.tool.name for held in self._driver.bodies.held.values())
 
     def _now(self) -> str:
         """Return where the conversation stands."""

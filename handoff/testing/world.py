@@ -21,7 +21,7 @@ from handoff.driving.decisions import decide
 from handoff.driving.judge import wake_at
 from handoff.errors import ConfigurationError, ThreadClosed
 from handoff.models import Answer
-from handoff.testing.driver import Held
+from handoff.testing.bodies import Held
 from handoff.testing.scenario import Answerer, Edit, Message, Ruling
 from handoff.testing.schedule import Broken, ProcessDied, Step
 from handoff.testing.situation import Situation
@@ -70,7 +70,7 @@ class World(Situation[M]):
             case "model":
                 self._answer()
             case "tool":
-                self._driver.finish(self._held(step.what))
+                self._bodies.finish(self._held(step.what))
             case "approve" | "refuse":
                 self._decide(step.kind, step.what)
             case "resolve" | "settle":
@@ -150,7 +150,7 @@ class World(Situation[M]):
         if isinstance(given, AsyncIterator):
             given = _added_up(given)  # pyright: ignore[reportUnknownArgumentType]
         if inspect.isawaitable(given):
-            given = self._driver.loop.run(given)
+            given = self._bodies.loop.run(given)
         if isinstance(given, str):
             return Answer(given)
         if not isinstance(given, Answer):
@@ -159,7 +159,7 @@ class World(Situation[M]):
 
     def _held(self, what: str) -> Held:
         name, _, place = what.partition("#")
-        named = [held for held in self._driver.held.values() if held.body.tool.name == name]
+        named = [held for held in self._bodies.held.values() if held.body.tool.name == name]
         return named[int(place or 1) - 1]
 
     def _decide(self, kind: str, ticket: str) -> None:
@@ -178,7 +178,7 @@ class World(Situation[M]):
         found = self.state.ticket(ticket)
         assert found is not None
         ruling = self._ruling(ticket, "resolve") if found.stage == "waiting" else None
-        result = self._driver.results.get((found.run, found.batch, found.call.id))
+        result = self._bodies.results.get((found.run, found.batch, found.call.id))
         took_effect = ruling is not None or (result is not None and result.ran)
         output = ruling.text if ruling else result.output if result else "it did not happen"
         row = calls.settled_by(self.flow, self.state, found, output, happened=took_effect, by="")

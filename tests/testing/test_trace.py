@@ -214,10 +214,10 @@ def twice(talk: Talk[Any]) -> None:
         talk.approve(ticket="T1")
         talk.approve(ticket="T2")
         talk.says("One moment.")
-    first, second = talk._driver.held.values()
-    talk._driver.finish(second)
+    first, second = talk._driver.bodies.held.values()
+    talk._driver.bodies.finish(second)
     talk.says("White.")
-    talk._driver.finish(first)
+    talk._driver.bodies.finish(first)
     talk.says("Red.")
 
 
@@ -226,9 +226,9 @@ def out_of_turn(talk: Talk[Any]) -> None:
     talk.calls("take_order", dish="pizza")
     with talk.slow("weigh"):
         talk.calls(call("weigh", what="this"), call("weigh", what="that"))
-    first, second = talk._driver.held.values()
-    talk._driver.finish(second)
-    talk._driver.finish(first)
+    first, second = talk._driver.bodies.held.values()
+    talk._driver.bodies.finish(second)
+    talk._driver.bodies.finish(first)
     assert ("this is heavy.", "that is heavy.") == talk.outputs
     talk.says("Heavy.")
 
