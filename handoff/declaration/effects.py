@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -21,6 +21,7 @@ from handoff.declaration.signature import Signature, Source
 from handoff.errors import EffectRefused, MetadataRefused
 
 if TYPE_CHECKING:
+    from handoff.declaration.consulting import Consultation, Inquiry
     from handoff.declaration.tools import Tool
 
 DONE = "ok"
@@ -70,14 +71,24 @@ class Bound:
             self._copy = load(self._kind, self._before)
         return self._copy
 
-    def again(self, values: Mapping[str, Any], deps: Deps | None) -> Bound:
+    def again(
+        self,
+        values: Mapping[str, Any],
+        deps: Deps | None,
+        *,
+        report: Callable[[str, float | None], None],
+        consulting: Callable[[Inquiry[Any]], Consultation[Any]] | None,
+    ) -> Bound:
         """The same body, not run, with other dependencies.
 
         Args:
             values: what `Tool.parse` gave, anew: the body may have changed those it was given.
             deps: what the process lends now.
+            report: where its progress goes now.
+            consulting: who opens its side rooms now.
         """
-        return Bound(self._tool, values, load(self._kind, self._before), deps, self._call)
+        call = replace(self._call, report=report, consulting=consulting)
+        return Bound(self._tool, values, load(self._kind, self._before), deps, call)
 
     def run(self) -> Any:
         """Call the body: its result, or something to await if it is async.

@@ -153,6 +153,26 @@ def prepare(
     return Body(command, tool, bound, probe, commit_first=not call.idempotent and not begun)
 
 
+def again(
+    body: Body,
+    arguments: str,
+    deps: Deps | None,
+    report: Callable[[str, float | None], None],
+    consult: Callable[[Inquiry[Any]], Consultation[Any]] | None,
+) -> Body:
+    """Return the same body, not run, as another world would run it.
+
+    Args:
+        body: the body.
+        arguments: as the model wrote them.
+        deps: what the process lends there.
+        report: where the body's progress goes there.
+        consult: opens a side room for the body there.
+    """
+    values, consulting = body.tool.parse(arguments), _declared(body.tool, consult)
+    return replace(body, bound=body.bound.again(values, deps, report=report, consulting=consulting))
+
+
 def _declared(
     tool: Tool, consult: Callable[[Inquiry[Any]], Consultation[Any]] | None
 ) -> Callable[[Inquiry[Any]], Consultation[Any]] | None:

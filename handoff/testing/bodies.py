@@ -7,7 +7,7 @@ when that has answered. What came of a body goes to its batch, or to the inbox w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handoff.core import events as happened
@@ -79,11 +79,7 @@ class InlineBodies:
         """
         driver = self._driver
         call, asker, _ = calls.asked(driver.state, command)
-        now = driver.clock.now()
-
-        def report(text: str, fraction: float | None) -> None:
-            driver.tell(ToolProgress(driver.thread, command.run, call.id, call.tool, text, fraction))
-
+        now, report = driver.clock.now(), self.reporting(command)
         suspending = Suspending(driver.thread, command, self.loop)
         consult = suspending.consult
         body = calls.prepare(driver.flow, driver.state, command, self._deps, report, at=now, consult=consult)
@@ -100,6 +96,20 @@ class InlineBodies:
         result = self.outcome(held) if found is None else found
         if result is not None:
             self._end(held, result)
+
+    def reporting(self, command: RunBody) -> Callable[[str, float | None], None]:
+        """Return where the progress of a body goes.
+
+        Args:
+            command: which body.
+        """
+        driver = self._driver
+        call, _, _ = calls.asked(driver.state, command)
+
+        def report(text: str, fraction: float | None) -> None:
+            driver.tell(ToolProgress(driver.thread, command.run, call.id, call.tool, text, fraction))
+
+        return report
 
     def _probed(self, body: calls.Body) -> calls.Result | None:
         """Ask the probe of a body that a crash has lost; None if there is none, or the call did not happen."""
@@ -217,31 +227,3 @@ class InlineBodies:
         held, self.held = self.held, {}
         for one in held.values():
             one.suspending.abandon(one.body.bound)
-
-    # -- in another world ----------------------------------------------------------------------------------------------
-
-    def part(self, driver: InlineDriver, deps: Deps | None) -> None:
-        """Go their own way from here on, where they are a `copy.copy` of others.
-
-        Args:
-            driver: the thread, which has gone its own way.
-            deps: what the process lends from here on; held bodies get it.
-        """
-        self._driver, self._deps = driver, deps
-        self.held = {key: self._again(held) for key, held in self.held.items()}
-
-    def _again(self, held: Held) -> Held:
-        """Return a body that has not run yet, with other dependencies."""
-        call, _, _ = calls.asked(self._driver.state, held.command)
-        return replace(held, body=again(held.body, call.arguments, self._deps))
-
-
-def again(body: calls.Body, arguments: str, deps: Deps | None) -> calls.Body:
-    """Return a body, not run, with other dependencies.
-
-    Args:
-        body: the body.
-        arguments: as the model wrote them: the body may have changed the values it was given.
-        deps: what the process lends now.
-    """
-    return replace(body, bound=body.bound.again(body.tool.parse(arguments), deps))

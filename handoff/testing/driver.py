@@ -91,16 +91,14 @@ class InlineDriver:
 
     def part(
         self,
-        deps: Deps | None,
         store: Store,
         clock: Clock,
         tell: Callable[[ThreadEvent], None],
         observe: Callable[[State, Event, State], None],
     ) -> None:
-        """Go its own way from here on, where it is a `copy.copy` of another; nobody is told yet when it was fed.
+        """Go its own way from here on, where it is a `copy.copy` of another. Its bodies are still those.
 
         Args:
-            deps: what the process lends from here on; held bodies get it.
             store: a copy of the store.
             clock: a copy of the clock.
             tell: as for the driver itself.
@@ -110,8 +108,6 @@ class InlineDriver:
         self.fed = []
         self._journaled = copy.copy(self._journaled)
         self._journaled.part()
-        self.bodies = copy.copy(self.bodies)
-        self.bodies.part(self, deps)
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
 

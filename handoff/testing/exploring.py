@@ -15,11 +15,11 @@ from typing import Any
 from handoff.declaration.assistants import M
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
-from handoff.errors import ConfigurationError
 from handoff.store.base import Store
 from handoff.testing.following import Exploration, Explored
+from handoff.testing.learning import LearningTalk
 from handoff.testing.loop import PrivateLoop
-from handoff.testing.scenario import Rehearsal, Scenario
+from handoff.testing.scenario import Scenario, consulted_by
 from handoff.testing.schedule import DISTURBANCES
 from handoff.testing.talk import Talk
 from handoff.testing.world import Check, World
@@ -53,10 +53,10 @@ def explore(
 ) -> Explored:
     """Play a test under every interleaving of its messages and tool completions, with disturbances at every moment.
 
-    A test that is a function is played once as it is, and must pass; what it plays is then explored. Whatever the
-    schedule, no message may be lost or be in the transcript twice, each call has one output, no body runs twice for
-    one call unless its tool is idempotent, instructions can be rendered, no body raises anything but ToolError, and
-    the thread comes to rest.
+    A test that is a function is played once as it is, and must pass; what it plays is then explored, what happens in
+    side rooms included. Whatever the schedule, no message may be lost or be in the transcript twice, each call has one
+    output, no body runs twice for one call unless its tool is idempotent, instructions can be rendered, no body raises
+    anything but ToolError, and the thread comes to rest.
 
     Args:
         test: a function over a `Talk`, or a `Scenario`.
@@ -67,7 +67,8 @@ def explore(
         always: called with the world after each step; asserts what holds at every moment.
         early: how many messages may come before the thread rests: while a run is active, or behind another message.
         crashes: how often the process may die in one schedule: between steps, before and after each commit of a step,
-            and between a body's end and the commit of its outcome. A person settles what is in doubt as it truly was.
+            in side rooms, too, and between a body's end and the commit of its outcome. A person settles what is in
+            doubt as it truly was.
         cancels: how often the user may cancel.
         expiries: how often a deadline may pass: the run's grace, the run's deadline, a tool's own timeout.
         failures: how often the model's request may fail.
@@ -86,29 +87,22 @@ def explore(
 
     Raises:
         ScheduleFailed: something does not hold; no schedule that is less disturbed, or as much and shorter, fails.
-        ConfigurationError: the test calls a tool that consults another flow (or a scenario's model might); the schedule
-            cannot be played; or the same steps do not lead to the same world: the deps are not made anew, or tools or
-            model depend on chance or time.
+        ConfigurationError: a flow that is consulted has no model; the schedule cannot be played; or the same steps do
+            not lead to the same world: the deps are not made anew, or tools or model depend on chance or time.
     """
     __tracebackhide__ = True
 
     def lend() -> Deps | None:
         return deps() if deps else None
 
-    consulting = {tool.name for tool in flow.declared_tools if tool.consults}
     if isinstance(test, Scenario):
-        scenario = test  # its model may call whatever it is offered
+        scenario = test
     else:
-        with Rehearsal(flow, deps=lend(), metadata=metadata) as talk:
+        with LearningTalk(flow, deps=lend(), metadata=metadata) as talk:
             test(talk)
         scenario = talk.scenario
-        consulting &= talk.model.called
-    if consulting:
-        raise ConfigurationError(
-            f"{flow.name} cannot be explored: {min(consulting)} consults another flow, and a body that waits for a "
-            "side room cannot be begun again; explore the consulted flow by itself, play the two with a Talk, "
-            "and explore a test that does not call it"
-        )
+    for consulted in consulted_by(flow):
+        scenario.model_of(consulted)  # refused now, not in the middle of it
 
     loop = PrivateLoop()
 

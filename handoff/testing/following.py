@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import random
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from hashlib import blake2b
@@ -112,31 +113,29 @@ class Exploration(Generic[M]):
             bound: the most worlds to look at.
         """
         __tracebackhide__ = True
-        world = self._begin()
-        self._judge(world, ())
-        start = _digest(world)
-        self._next[start] = []
         waiting: list[_Way] = []
-        self._fork(waiting, world, (), start)
+        with self._begun() as world:
+            self._judge(world, ())
+            start = _digest(world)
+            self._next[start] = []
+            self._fork(waiting, world, (), start)
         while waiting and len(self._next) < bound:
             _, _, number, path, mark, parent = heapq.heappop(waiting)
-            if parent.forks and number % CHECKED:
-                world = parent.fork(self._lend())
-            else:
-                world = self._played(path[:-1])
-                if _digest(world) != mark:
+            forked = parent.forks and number % CHECKED
+            with self._forked(parent, path[:-1]) if forked else self._played(path[:-1]) as world:
+                if not forked and _digest(world) != mark:
                     raise _by_chance(path[:-1])
-            step = path[-1]
-            self._taken(world, path[:-1], step)
-            self._steps += 1
-            if world.may_die and not step.dies:
-                for dying in world.crashed(step, world.writes):
-                    self._add(waiting, (*path[:-1], dying), mark, parent)
-            reached = _digest(world)
-            self._next[mark].append(reached)
-            if reached not in self._next:
-                self._next[reached] = []
-                self._fork(waiting, world, path, reached)
+                step = path[-1]
+                self._taken(world, path[:-1], step)
+                self._steps += 1
+                if world.may_die and not step.dies:
+                    for dying in world.crashed(step, world.writes):
+                        self._add(waiting, (*path[:-1], dying), mark, parent)
+                reached = _digest(world)
+                self._next[mark].append(reached)
+                if reached not in self._next:
+                    self._next[reached] = []
+                    self._fork(waiting, world, path, reached)
         return self._explored(whole=not waiting)
 
     def walk(self, seed: int) -> None:
@@ -147,21 +146,23 @@ class Exploration(Generic[M]):
         """
         __tracebackhide__ = True
         chance = random.Random(seed)  # noqa: S311 - no secret
-        world = self._begin()
         path: list[Step] = []
-        while steps := world.enabled():
-            ordinary = [step for step in steps if not step.disturbances]
-            disturbing = [step for step in steps if step.disturbances]
-            step = chance.choice(disturbing if disturbing and (not ordinary or not chance.randrange(8)) else ordinary)
-            if not ordinary and not chance.randrange(2):
-                break
-            if world.may_die and not step.disturbances and not chance.randrange(8):
-                step = replace(step, dies=chance.randrange(1, 4))
-            try:
-                self._taken(world, path, step)
-            except ScheduleFailed as failed:
-                raise self._smaller(failed) from failed.__cause__
-            path.append(step)
+        with self._begun() as world:
+            while steps := world.enabled():
+                ordinary = [step for step in steps if not step.disturbances]
+                disturbing = [step for step in steps if step.disturbances]
+                step = chance.choice(
+                    disturbing if disturbing and (not ordinary or not chance.randrange(8)) else ordinary
+                )
+                if not ordinary and not chance.randrange(2):
+                    break
+                if world.may_die and not step.disturbances and not chance.randrange(8):
+                    step = replace(step, dies=chance.randrange(1, 4))
+                try:
+                    self._taken(world, path, step)
+                except ScheduleFailed as failed:
+                    raise self._smaller(failed) from failed.__cause__
+                path.append(step)
         self.walked += 1
 
     def _smaller(self, failed: ScheduleFailed) -> ScheduleFailed:
@@ -196,14 +197,37 @@ class Exploration(Generic[M]):
         self._ways += 1
         heapq.heappush(waiting, (disturbances, len(path), self._ways, path, mark, world))
 
-    def _played(self, path: Sequence[Step]) -> World[M]:
+    @contextmanager
+    def _begun(self) -> Generator[World[M]]:
+        """Make a world, and let it rest afterwards."""
         world = self._begin()
         try:
-            for step in path:
-                world.take(step)
-        except Exception as error:
+            yield world
+        finally:
+            world.rest()
+
+    @contextmanager
+    def _forked(self, parent: World[M], path: Sequence[Step]) -> Generator[World[M]]:
+        """Fork a world, and let it rest afterwards."""
+        try:
+            world = parent.fork(self._lend())
+        except LookupError as error:  # a body asked other rooms than the first time
             raise _by_chance(path) from error
-        return world
+        try:
+            yield world
+        finally:
+            world.rest()
+
+    @contextmanager
+    def _played(self, path: Sequence[Step]) -> Generator[World[M]]:
+        """Make a world and play it so far, and let it rest afterwards."""
+        with self._begun() as world:
+            try:
+                for step in path:
+                    world.take(step)
+            except Exception as error:
+                raise _by_chance(path) from error
+            yield world
 
     def _taken(self, world: World[M], path: Sequence[Step], step: Step) -> World[M]:
         __tracebackhide__ = True
@@ -243,14 +267,14 @@ class Exploration(Generic[M]):
             schedule: its steps.
         """
         __tracebackhide__ = True
-        world = self._begin()
         path: list[Step] = []
-        self._judge(world, path)
-        for token in schedule.split():
-            step = self._parsed(world, token, path)
-            self._taken(world, path, step)
-            path.append(step)
-        return Explored(len(path) + 1, len(path), 1, int(world.is_final), whole=world.is_final)
+        with self._begun() as world:
+            self._judge(world, path)
+            for token in schedule.split():
+                step = self._parsed(world, token, path)
+                self._taken(world, path, step)
+                path.append(step)
+            return Explored(len(path) + 1, len(path), 1, int(world.is_final), whole=world.is_final)
 
     def _parsed(self, world: World[M], token: str, path: Sequence[Step]) -> Step:
         text, mark, dies = token.partition("!")

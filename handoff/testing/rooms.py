@@ -1,16 +1,20 @@
-"""The side rooms of a talk: each is a talk of its own, in which the test plays the consulted flow's model (S).
+"""The side rooms of a thread without an event loop: each is one more such thread, of the consulted flow (S).
 
-A room is opened where the body waits for it. When it has come to rest, the body goes on, and all that follows has
-happened when the step in the room returns.
+A room is opened where the body waits for it. When it has come to rest, the body may go on.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Generic, Protocol
+
+from typing_extensions import TypeVar
 
 from handoff.core.commands import RunBody
+from handoff.core.state import State
 from handoff.declaration.tools import Tool
 from handoff.driving import calls
 from handoff.driving.side_rooms import (
@@ -28,28 +32,50 @@ from handoff.events import RoomChanged
 from handoff.testing.driver import InlineDriver
 from handoff.testing.suspending import Asked
 
-if TYPE_CHECKING:
-    from handoff.testing.talk import Talk
+
+class PlayedRoom(Protocol):
+    """What a room is to the thread whose call has opened it."""
+
+    @property
+    def state(self) -> State:
+        """Its thread as a value."""
+        ...
+
+    @property
+    def rooms(self) -> PlayedRooms[Any]:
+        """The rooms that its own calls have opened."""
+        ...
+
+    def crash(self) -> None:
+        """Go on from the store after a process has died."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop its run, if one is active."""
+        ...
+
+
+R = TypeVar("R", bound=PlayedRoom)
 
 
 @dataclass(slots=True)
-class _Seat:
+class _Seat(Generic[R]):
     """A room and the body that waits for it."""
 
     command: RunBody
     tool: Tool
     asked: Asked
-    talk: Talk[Any]
+    played: R
     driver: InlineDriver
     #: It is being opened: the body looks for the answer itself.
     opening: bool = True
 
 
-class TalkRooms(Mapping[str, "Talk[Any]"]):
-    """The rooms of a talk, by name: of several of one name, the earliest that has not answered, else the latest.
+class PlayedRooms(Mapping[str, R]):
+    """The rooms of a thread, by name: of several of one name, the earliest that has not answered, else the latest.
 
     Args:
-        make: makes the talk of a room, and its driver.
+        make: makes what plays a room, and its driver.
         missing: makes the error for a room that is not there.
         driver: the thread whose calls have the rooms.
         tell: called with what the parent's watchers are told.
@@ -57,7 +83,7 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
 
     def __init__(
         self,
-        make: Callable[[Asked], tuple[Talk[Any], InlineDriver]],
+        make: Callable[[Asked], tuple[R, InlineDriver]],
         missing: Callable[[str, str], Exception],
         driver: InlineDriver,
         tell: Callable[[RoomChanged], None],
@@ -66,13 +92,13 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
         self._missing = missing
         self._driver = driver
         self._tell = tell
-        self._seats: list[_Seat] = []
-        #: Talks of rooms that a crash has lost, by the thread's id: their journals are there.
-        self._lost: dict[str, tuple[Talk[Any], InlineDriver]] = {}
+        self._seats: list[_Seat[R]] = []
+        #: Rooms that a crash has lost, by the thread's id: their journals are there.
+        self._lost: dict[str, tuple[R, InlineDriver]] = {}
 
     # -- what a test sees ----------------------------------------------------------------------------------------------
 
-    def __getitem__(self, name: str) -> Talk[Any]:
+    def __getitem__(self, name: str) -> R:
         """The room of that name.
 
         Raises:
@@ -83,7 +109,7 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
         if not named:
             known = ", ".join(self) or "none"
             raise self._missing(f"rooms[{name!r}]", f"no side room of that name is open; open are {known}")
-        return next((seat.talk for seat in named if not seat.asked.answered), named[-1].talk)
+        return next((seat.played for seat in named if not seat.asked.answered), named[-1].played)
 
     def __contains__(self, name: object) -> bool:
         return any(seat.asked.place.name == name for seat in self._seats)
@@ -95,9 +121,31 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
         return len(list(iter(self)))
 
     @property
-    def open(self) -> tuple[Talk[Any], ...]:
+    def open(self) -> tuple[R, ...]:
         """The rooms that have not answered, in the order they were opened."""
-        return tuple(seat.talk for seat in self._seats if not seat.asked.answered)
+        return tuple(self.labelled.values())
+
+    @property
+    def labelled(self) -> dict[str, R]:
+        """The rooms that have not answered, by name: of several of one name, the second is called `name#2`."""
+        found: dict[str, R] = {}
+        names = Counter[str]()
+        for seat in self._seats:
+            if not seat.asked.answered:
+                name = seat.asked.place.name
+                names[name] += 1
+                found[name if names[name] == 1 else f"{name}#{names[name]}"] = seat.played
+        return found
+
+    @property
+    def known(self) -> tuple[R, ...]:
+        """The rooms the process knows of, in the order they were opened."""
+        return tuple(seat.played for seat in self._seats)
+
+    @property
+    def all(self) -> tuple[R, ...]:
+        """Those, then the rooms that a crash has lost."""
+        return (*self.known, *(played for played, _ in self._lost.values()))
 
     def __repr__(self) -> str:
         return f"<rooms {', '.join(self) or 'none'}>"
@@ -123,12 +171,13 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
             asked.outcome = error
             return
         found = self._lost.pop(room, None)
-        seat = _Seat(command, tool, asked, *(self._make(asked) if found is None else found))
+        played, room_driver = self._make(asked) if found is None else found
+        seat = _Seat(command, tool, asked, played, room_driver)
         self._seats.append(seat)
         if found is None:
-            seat.driver.fed.append(lambda: self._fed(room))
+            seat.driver.fed.append(partial(self._fed, room))
         else:
-            seat.talk.crash()
+            seat.played.crash()
         text = first_message(copied((*driver.transcript, *driver.state.due), inquiry), words)
         self._told(seat, "opened", shared=0 if begun else copied_length(text))
         if not begun:
@@ -145,7 +194,7 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
                 continue
             reason = "the call it was opened for is decided"
             seat.opening = True
-            seat.talk.cancel()
+            seat.played.cancel()
             if not seat.asked.answered:
                 seat.asked.outcome = RunFailed(str(seat.asked.place), "cancelled", reason)
                 self._told(seat, "failed", text=reason)
@@ -157,15 +206,45 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
         """Forget the rooms, as a crash does; their threads are stored."""
         self.lose()
         for seat in self._seats:
-            self._lost[str(seat.asked.place)] = seat.talk, seat.driver
-            seat.talk.rooms.forget()
+            self._lost[str(seat.asked.place)] = seat.played, seat.driver
+            seat.played.rooms.forget()
         self._seats.clear()
 
     def lose(self) -> None:
         """Forget what runs in the rooms; they stay to be looked at."""
         for seat in self._seats:
-            seat.talk.rooms.lose()
+            seat.played.rooms.lose()
             seat.driver.bodies.lose()
+
+    def part(
+        self,
+        make: Callable[[Asked], tuple[R, InlineDriver]],
+        missing: Callable[[str, str], Exception],
+        driver: InlineDriver,
+        tell: Callable[[RoomChanged], None],
+        fork: Callable[[R], tuple[R, InlineDriver]],
+    ) -> None:
+        """Go their own way from here on, where they are a `copy.copy` of others.
+
+        Args:
+            make: as for the rooms themselves.
+            missing: as for the rooms themselves.
+            driver: the thread, which has gone its own way, and its bodies with it.
+            tell: as for the rooms themselves.
+            fork: has a room go its own way; returns what plays it then, and its driver.
+        """
+        self._make, self._missing, self._driver, self._tell = make, missing, driver, tell
+        seats, lost = self._seats, self._lost
+        self._seats, self._lost = [], {}
+        for seat in seats:
+            played, room = fork(seat.played)
+            held = driver.bodies.held.get(seat.command.key)
+            asked = seat.asked if held is None else held.suspending.asked[seat.asked.place.name]
+            self._seats.append(replace(seat, played=played, driver=room, asked=asked))
+        self._lost = {name: fork(played) for name, (played, _) in lost.items()}
+        drivers = [*(seat.driver for seat in self._seats), *(room for _, room in self._lost.values())]
+        for room in drivers:
+            room.fed.append(partial(self._fed, room.thread))
 
     def _fed(self, room: str) -> None:
         """Something has happened in a room: if that was its answer, its body goes on."""
@@ -174,10 +253,10 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
                 self._driver.bodies.go_on(seat.command.key)
                 return
 
-    def _answer(self, seat: _Seat) -> bool:
+    def _answer(self, seat: _Seat[R]) -> bool:
         """Answer the body if the room has come to its end; return whether it has just done so."""
         asked = seat.asked
-        if asked.answered or not has_answered(seat.talk.state):
+        if asked.answered or not has_answered(seat.played.state):
             return False
         try:
             reply = reply_of(self._driver.store.journal(str(asked.place)), asked.inquiry)
@@ -189,7 +268,7 @@ class TalkRooms(Mapping[str, "Talk[Any]"]):
             asked.outcome = reply
         return True
 
-    def _told(self, seat: _Seat, stage: str, *, text: str = "", shared: int = 0) -> None:
+    def _told(self, seat: _Seat[R], stage: str, *, text: str = "", shared: int = 0) -> None:
         place = seat.asked.place
         where = (place.thread, place.run, place.call, seat.tool.name, place.name)
         self._tell(RoomChanged(*where, stage, str(place), seat.asked.inquiry.flow.name, text, shared))

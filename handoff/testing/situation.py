@@ -1,29 +1,42 @@
-"""Where a schedule has come to: one thread, what is left to happen to it, and what may happen next."""
+"""One thread under a schedule, the user's or a side room: what may happen to it next, and what comes of each step.
+
+Bodies start by themselves and go on when the schedule says so; the model answers, people decide and deadlines pass when
+it says so. A room's steps are steps of the thread whose call has opened it.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Self, cast
+from typing import Any, Literal, cast
 
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.items import UserMessage
 from handoff.core.state import Phase, State, Ticket
+from handoff.core.status import Status
 from handoff.declaration.assistants import M
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
 from handoff.driving import calls
+from handoff.driving.decisions import decide
 from handoff.driving.judge import wake_at
+from handoff.driving.side_rooms import INQUIRY
+from handoff.errors import ConfigurationError
+from handoff.events import RoomChanged
 from handoff.store.base import Store
-from handoff.store.memory import MemoryStore
-from handoff.testing.clock import StoppedClock
-from handoff.testing.loop import PrivateLoop
-from handoff.testing.scenario import Edit, Message, Scenario
-from handoff.testing.schedule import Broken, Disturbance, ProcessDied, Ran, Step, WatchedBodies
-from handoff.testing.view import THREAD, View
-from handoff.thread import WhileRunning
+from handoff.testing.bodies import Held
+from handoff.testing.clock import OffsetClock, StoppedClock
+from handoff.testing.driver import InlineDriver
+from handoff.testing.past import Attempt, Past, WatchedBodies
+from handoff.testing.remaining import Remaining
+from handoff.testing.rooms import PlayedRooms
+from handoff.testing.scenario import Scenario, ask
+from handoff.testing.schedule import Broken, Step
+from handoff.testing.suspending import Asked
+from handoff.testing.view import View, Within
 
 
 class Situation(View[M]):
@@ -34,16 +47,15 @@ class Situation(View[M]):
         scenario: what is played.
         deps: an instance of the flow's Deps class, made for this world.
         metadata: what the thread starts with.
-        store: where the thread lives; None: in memory.
-        budget: how often each disturbance may happen.
-        together: how many disturbances may happen in all.
-        policies: what messages may do to an active run, beside what the scenario says.
+        store: where the thread is to live; in memory by default.
+        remaining: what is left to happen.
+        past: what bodies have done.
         may_raise: what bodies may raise beside ToolError.
         loop: where asynchronous bodies run, and a model that is asynchronous.
 
     Attributes:
         deps: what the process lends.
-        steps: the schedule so far.
+        rooms: the side rooms that its calls have opened, by name.
     """
 
     _clock_type = StoppedClock
@@ -57,181 +69,260 @@ class Situation(View[M]):
         deps: Deps | None,
         metadata: M | None = None,
         store: Store | None = None,
-        budget: dict[Disturbance, int],
-        together: int,
-        policies: Sequence[WhileRunning] = (),
+        remaining: Remaining,
+        past: Past,
         may_raise: tuple[type[BaseException], ...] = (),
-        loop: PrivateLoop,
+        _within: Within | None = None,
     ) -> None:
-        self.steps: list[Step] = []
         self.deps: Any = deps
         self._scenario = scenario
-        self._inputs = [Message(one) if isinstance(one, str) else one for one in scenario.messages]
-        #: How many of them there have been.
-        self._given = 0
-        self._budget = dict(budget)
-        self._together = together
-        self._policies = tuple(policies)
-        #: Ids of the messages that were sent, and of those that a closed thread refused.
-        self._sent: list[str] = []
-        self._refused: set[str] = set()
+        self._remaining = remaining
         self._graced = 0
-        self.writes = 0
-        self._dies_at = 0
         #: What has happened and was not told yet: an event between two states, or a speaker and a text.
         self._seen: list[tuple[State, Event, State] | tuple[str, str]] = []
-        super().__init__(flow, deps=deps, metadata=metadata, store=store)
+        super().__init__(flow, deps=deps, metadata=metadata, store=store, _within=_within)
+        self._bodies.past = past
         self._bodies.may_raise = may_raise
-        self._bodies.loop = loop
-        self.store.hooks.append(self._write)
+        self.rooms: PlayedRooms[Situation[Any]] = PlayedRooms(
+            self._room, self._mismatch, self._driver, self._told_of_room
+        )
+        self._wire()
 
     @property
     def _bodies(self) -> WatchedBodies:
         return cast("WatchedBodies", self._driver.bodies)
 
-    def fork(self, deps: Deps | None) -> Self:
-        """Return the same world, which goes its own way from here on.
+    def _room(self, asked: Asked) -> tuple[Situation[Any], InlineDriver]:
+        """Make what plays a side room, and its driver."""
+        inquiry = asked.inquiry
+        room = Situation[Any](
+            inquiry.flow,
+            self._scenario,
+            deps=None if inquiry.flow.deps is None else self.deps,
+            metadata=inquiry.request,
+            remaining=self._remaining,
+            past=self._bodies.past,
+            may_raise=self._bodies.may_raise,
+            _within=Within(str(asked.place), self.store, self._clock, self._bodies.loop),
+        )
+        return room, room._driver
+
+    def _wire(self) -> None:
+        self._bodies.enters = self.rooms.enter
+        self._driver.fed.append(self.rooms.look_after)
+
+    def part(
+        self,
+        deps: Deps | None,
+        store: Store,
+        clock: OffsetClock,
+        remaining: Remaining,
+        past: Past,
+        anew: Mapping[Attempt, Attempt],
+    ) -> InlineDriver:
+        """Go its own way from here on, where it is a `copy.copy` of another; return its driver.
 
         Args:
-            deps: made anew; what the bodies have done so far is done to it.
+            deps: what the process lends.
+            store: where it lives.
+            clock: the time.
+            remaining: what is left to happen.
+            past: what has been done to the deps.
+            anew: the bodies that did it, by those of the other.
         """
-        other = copy.copy(self)
-        other.part(deps)
-        return other
-
-    def part(self, deps: Deps | None) -> None:
-        """Go its own way from here on, where it is a `copy.copy` of another.
-
-        Args:
-            deps: as for `fork`.
-        """
-        self.deps, self.store, self._clock = deps, copy.copy(self.store), copy.copy(self._clock)
-        assert isinstance(self.store, MemoryStore)
-        self.store.part()
-        self.store.hooks.append(self._write)
-        self.steps, self._sent, self._refused = list(self.steps), list(self._sent), set(self._refused)
-        self._budget, self._seen = dict(self._budget), list(self._seen)
-        self.events, self.edits = list(self.events), list(self.edits)
+        self.deps, self.store, self._clock, self._remaining = deps, store, clock, remaining
+        self._seen, self.events, self.edits = list(self._seen), list(self.events), list(self.edits)
         self._story = copy.copy(self._story)
         self._story.part()
         self._driver = copy.copy(self._driver)
-        self._driver.part(deps, self.store, self._clock, self.events.append, self._observe)
+        self._driver.part(store, clock, self.events.append, self._observe)
+        self._driver.bodies = bodies = copy.copy(self._bodies)
+        bodies.part(self._driver, deps, past, anew)
 
-    @property
-    def forks(self) -> bool:
-        """Whether it can be forked: its store is one in memory."""
-        return isinstance(self.store, MemoryStore)
+        def fork(room: Situation[Any]) -> tuple[Situation[Any], InlineDriver]:
+            other = copy.copy(room)
+            lent = None if room.flow.deps is None else deps
+            return other, other.part(lent, store, clock, remaining, past, anew)
 
-    # -- for the asserts of a test -------------------------------------------------------------------------------------
-
-    @property
-    def ran(self) -> tuple[Ran, ...]:
-        """The bodies that ran to their end, in order, also those whose outcome a crash has lost."""
-        return tuple(self._bodies.ran)
-
-    @property
-    def schedule(self) -> str:
-        """The steps so far, as `explore(…, schedule=…)` takes them."""
-        return " ".join(map(str, self.steps))
-
-    @property
-    def disturbed(self) -> tuple[Disturbance, ...]:
-        """What has happened that is no ordinary course of things: early messages, crashes, cancels and so on."""
-        return tuple(one for step in self.steps for one in step.disturbances)
+        self.rooms = copy.copy(self.rooms)
+        self.rooms.part(self._room, self._mismatch, self._driver, self._told_of_room, fork)
+        self._wire()
+        return self._driver
 
     # -- what may happen -----------------------------------------------------------------------------------------------
 
-    def enabled(self) -> list[Step]:
-        """Return the steps that may be taken now."""
-        return [*self._ordinary(), *self._disturbing()]
-
-    @property
-    def is_final(self) -> bool:
-        """Whether all is said and done: only a disturbance could still change anything."""
-        return not self._ordinary()
-
-    def _ordinary(self) -> list[Step]:
-        state = self.state
-        run = state.run
-        steps = [step for step in self._saying() if step.kind != "early"]
-        if run is not None and run.batch is None:
-            steps.append(Step("model"))
-        names = [held.body.tool.name for held in self._bodies.held.values()]
-        for index, name in enumerate(names):
-            place = names[:index].count(name)
-            steps.append(Step("tool", f"{name}#{place + 1}" if place else name))
-        posted = {row.data.get("ticket") for row in self.store.inbox(THREAD) if row.kind == "resolved"}
-        for ticket in state.tickets:
+    def ordinary(self) -> list[Step]:
+        """Return the steps that may be taken now, disturbances left out."""
+        run = self.state.run
+        steps = [Step("model")] if run is not None and run.batch is None else []
+        bodies = self._labelled().items()
+        steps += [Step("tool", label) for label, held in bodies if self._may_go_on(held)]
+        posted = {row.data.get("ticket") for row in self.store.inbox(self.id) if row.kind == "resolved"}
+        for ticket in self.state.tickets:
             if ticket.id not in posted:
-                steps += [Step(kind, ticket.id) for kind in self._rulings(ticket)]
-        return steps
+                steps += [Step(kind, ticket.id) for kind in self._scenario.decisions_on(ticket)]
+        return steps + [step.within(label) for label, room in self._rooms() for step in room.ordinary()]
 
-    def _saying(self) -> Iterator[Step]:
-        if self._given == len(self._inputs):
-            return
-        message = self._inputs[self._given]
-        if not isinstance(message, Message):
-            if self.at_rest:
-                yield Step("edit" if isinstance(message, Edit) else "pause")
-        elif self.at_rest:
-            yield Step("user")
-        elif self._together and self._budget["early"] and message.while_running != "reject":
-            yield Step("early")
-            for policy in self._policies:
-                if policy not in {message.while_running, "reject"}:
-                    yield Step("early", policy)
-
-    def _rulings(self, ticket: Ticket) -> list[str]:
-        if ticket.stage == "in_doubt":
-            return ["settle"]
-        known = [ruling.kind for ruling in self._scenario.rulings.get(ticket.call.tool, ())]
-        if ticket.stage == "approval":
-            return [kind for kind in dict.fromkeys(known) if kind != "resolve"] or ["approve", "refuse"]
-        return ["resolve"] if ticket.stage == "waiting" and "resolve" in known else []
-
-    def _disturbing(self) -> list[Step]:
-        if not self._together:
-            return []
-        state, run, left = self.state, self.state.run, self._budget
-        outstanding = run is not None or bool(self._bodies.held) or bool(self.store.inbox(THREAD))
-        steps = [step for step in self._saying() if step.kind == "early"]
-        steps += [Step("crash")] if left["crash"] and outstanding else []
-        if run is not None:
-            steps += [Step("cancel")] if left["cancel"] and run.stop is None else []
-            if left["expire"]:
-                steps.append(Step("expire"))
-                if run.batch is not None and self._graced != run.number:
-                    steps.append(Step("grace"))
-                opened = [one for one in self._bodies.held.values() if calls.open_in_batch(state, one.command)]
-                timed = (one.body.tool.name for one in opened if one.body.tool.timeout is not None)
-                steps += [Step("timeout", name) for name in dict.fromkeys(timed)]
-            if left["fail"] and run.batch is None:
-                steps.append(Step("fail"))
-        elif left["silence"] and wake_at(self.flow, state) is not None:
+    def disturbing(self) -> list[Step]:
+        """Return the disturbances there may be now."""
+        state, run, allows = self.state, self.state.run, self._remaining.allows
+        steps: list[Step] = []
+        if run is not None and allows("expire"):
+            steps.append(Step("expire"))
+            if run.batch is not None and self._graced != run.number:
+                steps.append(Step("grace"))
+            opened = [one for one in self._bodies.held.values() if calls.open_in_batch(state, one.command)]
+            timed = (one.body.tool.name for one in opened if one.body.tool.timeout is not None)
+            steps += [Step("timeout", name) for name in dict.fromkeys(timed)]
+        if run is not None and run.batch is None and allows("fail"):
+            steps.append(Step("fail"))
+        if run is None and allows("silence") and wake_at(self.flow, state) is not None:
             steps.append(Step("silence"))
-        return steps
+        return steps + [step.within(label) for label, room in self._rooms() for step in room.disturbing()]
 
-    @property
-    def may_die(self) -> bool:
-        """Whether the process may still die."""
-        return bool(self._budget["crash"] and self._together)
+    def _rooms(self) -> list[tuple[str, Situation[Any]]]:
+        return list(self.rooms.labelled.items())
+
+    def _labelled(self) -> dict[str, Held]:
+        """Return the bodies that run, as steps call them: of several of one tool, the second is `tool#2`."""
+        names = Counter[str]()
+        found: dict[str, Held] = {}
+        for held in self._bodies.held.values():
+            name = held.body.tool.name
+            names[name] += 1
+            found[name if names[name] == 1 else f"{name}#{names[name]}"] = held
+        return found
+
+    @staticmethod
+    def _may_go_on(held: Held) -> bool:
+        return not held.body.tool.consults or held.suspending.may_go_on
+
+    # -- what comes of it ----------------------------------------------------------------------------------------------
+
+    def act(self, step: Step) -> None:
+        """Take a step, with all that follows from it.
+
+        Args:
+            step: one of those that may be taken.
+
+        Raises:
+            ConfigurationError: there is no such step.
+        """
+        if step.room:
+            label, _, rest = step.room.partition("/")
+            self.rooms.labelled[label].act(replace(step, room=rest))
+            return
+        run, now = self.state.run, self._clock.now()
+        match step.kind:
+            case "model":
+                self._answer()
+            case "tool":
+                self._bodies.finish(self._labelled()[step.what])
+            case "approve" | "refuse":
+                self._decide(step.kind, step.what)
+            case "resolve" | "settle":
+                self._settle(step.what)
+            case "expire" if run is not None:
+                self._clock.move_to(run.deadline)
+                self._driver.feed(happened.StopRequested(self._clock.now(), run.number, "expired"))
+            case "grace" if run is not None and run.batch is not None:
+                self._graced = run.number
+                self._driver.feed(happened.GraceReached(now, run.number, run.batch.number))
+            case "timeout":
+                command = self._labelled()[step.what].command
+                where = (now, command.run, command.batch, command.call)
+                self._driver.feed(happened.CallDone(*where, "", ran=False, pending="running"))
+            case "fail" if run is not None:
+                ended = happened.RunEnded(now, run.number, run.request, Status.FAILED, 0, "", "server_error")
+                self._driver.feed(ended)
+            case "silence":
+                self._be_silent()
+            case _:
+                raise ConfigurationError(f"{step} is no step of a schedule")
+
+    def cancel(self) -> None:
+        """Stop the run, if one is active."""
+        run = self.state.run
+        if run is not None:
+            self._driver.post("stop", {"run": run.number, "cause": "cancel"}, f"cancel:{run.number}")
+
+    def crash(self) -> None:
+        """Forget all but the store, and go on from there."""
+        self._graced = 0
+        self.rooms.forget()
+        self._driver.crash()
+        self._driver.feed()
+
+    def _be_silent(self) -> None:
+        at = wake_at(self.flow, self.state)
+        if at is not None:
+            self._clock.move_to(at)
+            data = {"stimuli": self.state.stimuli, "timed": self.state.timed}
+            self._driver.post("timer", data, f"timer:{data['stimuli']}:{data['timed']}")
+
+    def _answer(self) -> None:
+        run, prompt = self.state.run, self.prompt
+        assert run is not None
+        assert prompt is not None
+        model = self._scenario.model_of(self.flow) if self._is_room else self._scenario.model
+        answer = ask(model, prompt, self._bodies.loop)
+        where = (self._clock.now(), run.number, run.request)
+        stored = len(self.state.due)
+        if not answer.calls:
+            self._driver.feed(happened.RunEnded(*where, Status.COMPLETED, stored, answer.text))
+            return
+        made = sum(len(getattr(item, "calls", ())) for item in self.transcript)
+        named = [replace(one, id=f"call_{number}") for number, one in enumerate(answer.calls, made + 1)]
+        batch = calls.journaled(self.flow, self.state, named)
+        self._driver.feed(happened.CallsRequested(*where, stored, batch, answer.text))
+
+    def _decide(self, kind: Literal["approve", "refuse"], ticket: str) -> None:
+        outcome: Literal["approved", "refused"] = "approved" if kind == "approve" else "refused"
+        ruling = self._scenario.ruling(self._ticket(ticket), kind)
+        decide(self.store, self.id, ticket, outcome, reason=ruling.text if ruling else "", clock=self._clock)
+        self._driver.feed()
+
+    def _settle(self, name: str) -> None:
+        """Say what became of a call: as the world answered, or, for a call in doubt, as it truly was."""
+        ticket = self._ticket(name)
+        ruling = self._scenario.ruling(ticket, "resolve") if ticket.stage == "waiting" else None
+        result = self._bodies.past.results.get(f"{self.id}/{ticket.run}/{ticket.batch}/{ticket.call.id}")
+        took_effect = ruling is not None or (result is not None and result.ran)
+        output = ruling.text if ruling else result.output if result else "it did not happen"
+        row = calls.settled_by(self.flow, self.state, ticket, output, happened=took_effect, by="")
+        self._driver.post("resolved", row, f"settle:{name}")
+
+    def _ticket(self, name: str) -> Ticket:
+        found = self.state.ticket(name)
+        assert found is not None
+        return found
 
     # -- what is looked at ---------------------------------------------------------------------------------------------
 
     @property
-    def sent(self) -> tuple[str, ...]:
-        """Ids of the messages that were sent, in order."""
-        return tuple(self._sent)
-
-    @property
-    def refused(self) -> frozenset[str]:
-        """Ids of the messages that were refused because the thread was closed."""
-        return frozenset(self._refused)
+    def at_rest(self) -> bool:
+        """Whether nothing is outstanding on the thread but tickets."""
+        return self.state.phase is Phase.REST and not self.store.inbox(self.id)
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Ids of the messages in the inbox, in order."""
-        return tuple(row.data["id"] for row in self.store.inbox(THREAD) if row.kind == "message")
+        return tuple(row.data["id"] for row in self.store.inbox(self.id) if row.kind == "message")
+
+    @property
+    def unsent(self) -> tuple[str, ...]:
+        """Ids of the user messages that no request has carried yet."""
+        return tuple(item.id for item in self.state.due if isinstance(item, UserMessage))
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """Ids of the messages that were sent to the thread, in order."""
+        return (INQUIRY,)
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Ids of the messages that were refused because the thread was closed."""
+        return frozenset()
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -240,57 +331,31 @@ class Situation(View[M]):
 
     @property
     def digest(self) -> str:
-        """All that the future depends on, as text: two worlds of one digest go on alike."""
+        """All that the future of this thread depends on, as text, but for what is the same in all its world."""
         state, now = self.state, self._clock.now()
         run = None if state.run is None else replace(state.run, deadline=state.run.deadline - now)
         since = None if state.silent_since is None else state.silent_since - now
         visited = sorted(state.counters.visited)
         counters = replace(state.counters, visited=frozenset())
         known = replace(state, run=run, silent_since=since, counters=counters)
-        rows = [(row.kind, dict(row.data)) for row in self.store.inbox(THREAD)]
-        # What the world outside is like follows from the bodies that have run.
-        outside = [(one.key, one.output) for one in self._bodies.ran]
+        rows = [(row.kind, dict(row.data)) for row in self.store.inbox(self.id)]
         started = self._driver.started
         shown = None if started is None else (started.digest, started.tools)
-        mine = (shown, self._given, sorted(self._refused), self._budget, self._together, self._graced)
-        parts = (known, visited, self._driver.transcript, rows, list(self._bodies.held), outside, mine)
-        return repr(parts)
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing is outstanding on the thread but tickets."""
-        return self.state.phase is Phase.REST and not self.store.inbox(THREAD)
-
-    @property
-    def unsent(self) -> tuple[str, ...]:
-        """Ids of the user messages that no request has carried yet."""
-        return tuple(item.id for item in self.state.due if isinstance(item, UserMessage))
-
-    def crashed(self, step: Step, writes: int) -> list[Step]:
-        """Return the step with the process dying in it, at each write where that is a world of its own.
-
-        Args:
-            step: the step.
-            writes: how many writes it took.
-        """
-        first = 1 if step.kind == "tool" else 2  # before anything was done or written, it is a crash between steps
-        return [replace(step, dies=write) for write in range(first, writes + 1)]
+        bodies = [(key, held.suspending.told, held.suspending.news) for key, held in self._bodies.held.items()]
+        rooms = [room.digest for room in self.rooms.all]
+        return repr((known, visited, self._driver.transcript, rows, bodies, shown, self._graced, rooms))
 
     # -- what is noted -------------------------------------------------------------------------------------------------
-
-    def _write(self, when: str, what: str, thread: str) -> None:
-        del what, thread
-        if when == "before":
-            self.writes += 1
-            if self.writes == self._dies_at:
-                raise ProcessDied
 
     def _observe(self, before: State, event: Event, after: State) -> None:
         self._seen.append((before, event, after))
         if isinstance(event, happened.StartRefused) and event.cause == "instructions":
-            raise Broken(f"no run could start: {event.reason}")
-        if isinstance(event, happened.MessageRefused):
-            self._refused.add(event.id)
+            where = f" in the side room {self.id}" if self._is_room else ""
+            raise Broken(f"no run could start{where}: {event.reason}")
+
+    def _told_of_room(self, event: RoomChanged) -> None:
+        self.events.append(event)
+        self._seen.append((f"room {event.room}", f"{event.stage}: {event.text}" if event.text else event.stage))
 
     def tell(self) -> None:
         """Bring `events`, `edits` and the story up to date: most worlds are never looked at."""
@@ -300,7 +365,13 @@ class Situation(View[M]):
                 self._story.add(*one)
             else:
                 super()._observe(*one)
+        for room in self.rooms.all:
+            room.tell()
 
     def __str__(self) -> str:
         self.tell()
-        return super().__str__()
+        parts = [super().__str__()]
+        for room in self.rooms.all:
+            shown = "\n".join(f"    {line}" for line in str(room).splitlines())
+            parts.append(f"The room {room.id.rpartition('room:')[2]} of {self.id}:\n{shown}")
+        return "\n\n".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import to_jsonable_python
 
@@ -23,10 +23,13 @@ from handoff.limits import Limits
 from handoff.testing.bodies import Held
 from handoff.testing.driver import InlineDriver
 from handoff.testing.passing import Passing
-from handoff.testing.rooms import TalkRooms
+from handoff.testing.rooms import PlayedRooms
 from handoff.testing.suspending import Asked
 from handoff.testing.view import View, Within, is_named, tool_name
 from handoff.thread import EditReceipt
+
+if TYPE_CHECKING:
+    from handoff.testing.talk import Talk
 
 
 class Surroundings(View[M]):
@@ -43,7 +46,7 @@ class Surroundings(View[M]):
     ) -> None:
         super().__init__(flow, deps=deps, metadata=metadata, limits=limits, _within=_within)
         #: The side rooms that calls have opened, by name; each is a talk of its own.
-        self.rooms = TalkRooms(self._room, self._mismatch, self._driver, self._told_of_room)
+        self.rooms: PlayedRooms[Talk[Any]] = PlayedRooms(self._room, self._mismatch, self._driver, self._told_of_room)
         self._driver.bodies.enters = self.rooms.enter
         self._driver.fed.append(self.rooms.look_after)
         self._passing = Passing(flow, self._driver, self._clock)

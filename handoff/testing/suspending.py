@@ -10,7 +10,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,15 @@ class Asked:
     waited: bool = False
     opened: bool = False
 
+    def follow(self, other: Asked) -> None:
+        """Have come as far as another has, in another world.
+
+        Args:
+            other: the same room there.
+        """
+        self.opened = other.opened
+        self.outcome = other.outcome
+
     @property
     def answered(self) -> bool:
         """Whether it has come to its end."""
@@ -59,7 +68,9 @@ class Asked:
         if isinstance(self.outcome, Exception):
             self.answer.set_exception(self.outcome)
         elif self.outcome is not None:
-            self.answer.set_result(self.outcome)
+            # A copy: the body may write on it.
+            metadata = self.outcome.metadata.model_copy(deep=True)
+            self.answer.set_result(replace(self.outcome, metadata=metadata))
 
 
 class Suspending:
@@ -73,11 +84,13 @@ class Suspending:
     Attributes:
         command: the body.
         asked: the rooms it has asked for, by name.
+        told: each time it was run on, the names of the rooms it was told of.
     """
 
     def __init__(self, thread: str, command: RunBody, loop: PrivateLoop) -> None:
         self.command = command
         self.asked: dict[str, Asked] = {}
+        self.told: list[tuple[str, ...]] = []
         self._thread = thread
         self._loop = loop
         self._task: asyncio.Task[object] | None = None
@@ -107,6 +120,10 @@ class Suspending:
             raise KeyReused(str(asked.place), f"room={inquiry.room}")
         return asked.consultation
 
+    def anew(self) -> Suspending:
+        """Return what runs the same body from its start, in another world."""
+        return Suspending(self._thread, self.command, self._loop)
+
     def _waits(self, asked: Asked) -> None:
         with self._turn:
             asked.waited = True
@@ -128,7 +145,12 @@ class Suspending:
     def may_go_on(self) -> bool:
         """Whether it has not begun, or a room has come to its end since it stopped."""
         begun = self._task is not None or self._outcome is not None
-        return not begun or any(asked.is_news for asked in self._all)
+        return not begun or bool(self.news)
+
+    @property
+    def news(self) -> tuple[str, ...]:
+        """Names of the rooms that have come to their end since it stopped."""
+        return tuple(asked.place.name for asked in self._all if asked.is_news)
 
     @property
     def _all(self) -> list[Asked]:
@@ -140,8 +162,10 @@ class Suspending:
         Args:
             bound: the body.
         """
-        for asked in [one for one in self._all if one.is_news]:
-            asked.tell()
+        news = self.news
+        self.told.append(news)
+        for name in news:
+            self.asked[name].tell()
         if bound.is_async:
             if self._task is None:
                 self._task = self._loop.begin(bound.run)

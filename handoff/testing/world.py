@@ -1,35 +1,202 @@
-"""One thread under a schedule: what may happen next, and what comes of each step.
+"""The user's thread under a schedule, with its side rooms, its store and what the process lends: all there is.
 
-Bodies start by themselves and end when the schedule says so; the model answers, the user speaks and the process dies
-when it says so. Nothing here is random and no clock is read, so the same steps lead to the same world.
+The user speaks and the process dies when the schedule says so. Nothing here is random and no clock is read, so the same
+steps lead to the same world; and a world can be forked, so that each of its ways on is tried.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Callable
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from pydantic_core import to_jsonable_python
 
 from handoff.core import events as happened
-from handoff.core.status import Status
+from handoff.core.events import Event
+from handoff.core.state import State
 from handoff.declaration.assistants import M
-from handoff.driving import calls
-from handoff.driving.decisions import decide
-from handoff.driving.judge import wake_at
-from handoff.errors import ConfigurationError, ThreadClosed
-from handoff.models import Answer
-from handoff.testing.bodies import Held
-from handoff.testing.scenario import Answerer, Edit, Message, Ruling
-from handoff.testing.schedule import Broken, ProcessDied, Step
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps
+from handoff.errors import ThreadClosed
+from handoff.store.base import Store
+from handoff.store.memory import MemoryStore
+from handoff.testing.clock import OffsetClock
+from handoff.testing.driver import InlineDriver
+from handoff.testing.loop import PrivateLoop
+from handoff.testing.past import Attempt, Past
+from handoff.testing.remaining import Remaining
+from handoff.testing.scenario import Edit, Message, Scenario
+from handoff.testing.schedule import Disturbance, ProcessDied, Ran, Step
 from handoff.testing.situation import Situation
-from handoff.testing.view import THREAD
+from handoff.thread import WhileRunning
 
 
 class World(Situation[M]):
-    """A situation that goes on, a step at a time; `always` and `at_rest` of `explore` are given it."""
+    """All there is under a schedule, as far as that has come; `always` and `at_rest` of `explore` are given it.
+
+    Args:
+        flow: the declaration.
+        scenario: what is played.
+        deps: an instance of the flow's Deps class, made for this world.
+        metadata: what the thread starts with.
+        store: where the thread lives; None: in memory.
+        budget: how often each disturbance may happen.
+        together: how many disturbances may happen in all.
+        policies: what messages may do to an active run, beside what the scenario says.
+        may_raise: what bodies may raise beside ToolError.
+        loop: where asynchronous bodies run, and a model that is asynchronous.
+
+    Attributes:
+        deps: what the process lends.
+        rooms: the side rooms that calls have opened, by name; each can be looked at as the world itself.
+        steps: the schedule so far.
+        writes: how often the latest step has written to the store.
+    """
+
+    def __init__(
+        self,
+        flow: Flow[M, Any],
+        scenario: Scenario,
+        *,
+        deps: Deps | None,
+        metadata: M | None = None,
+        store: Store | None = None,
+        budget: dict[Disturbance, int],
+        together: int,
+        policies: Sequence[WhileRunning] = (),
+        may_raise: tuple[type[BaseException], ...] = (),
+        loop: PrivateLoop,
+    ) -> None:
+        self.steps: list[Step] = []
+        self.writes = 0
+        self._policies = tuple(policies)
+        self._dies_at = 0
+        remaining = Remaining(scenario.messages, budget, together)
+        super().__init__(
+            flow,
+            scenario,
+            deps=deps,
+            metadata=metadata,
+            store=store,
+            remaining=remaining,
+            past=Past(),
+            may_raise=may_raise,
+        )
+        self._bodies.loop = loop
+        self.store.hooks.append(self._write)
+
+    def fork(self, deps: Deps | None) -> Self:
+        """Return the same world, which goes its own way from here on.
+
+        Args:
+            deps: made anew; what the bodies have done so far is done to it.
+        """
+        assert isinstance(self.store, MemoryStore)
+        other, past, remaining = copy.copy(self), copy.copy(self._bodies.past), copy.copy(self._remaining)
+        store, clock = copy.copy(self.store), copy.copy(self._clock)
+        store.part()
+        remaining.part()
+        anew = past.part(deps, self._bodies.run)
+        other.part(deps, store, clock, remaining, past, anew)
+        return other
+
+    def part(
+        self,
+        deps: Deps | None,
+        store: Store,
+        clock: OffsetClock,
+        remaining: Remaining,
+        past: Past,
+        anew: Mapping[Attempt, Attempt],
+    ) -> InlineDriver:
+        """See `Situation.part`."""
+        self.steps = list(self.steps)
+        store.hooks.append(self._write)
+        return super().part(deps, store, clock, remaining, past, anew)
+
+    @property
+    def forks(self) -> bool:
+        """Whether it can be forked: its store is one in memory."""
+        return isinstance(self.store, MemoryStore)
+
+    def rest(self) -> None:
+        """Let go of what runs: the world goes no further, but can still be forked."""
+        self._bodies.past.rest()
+
+    # -- for the asserts of a test -------------------------------------------------------------------------------------
+
+    @property
+    def ran(self) -> tuple[Ran, ...]:
+        """The bodies that ran to their end, in order, those in side rooms and those whose outcome was lost included."""
+        return tuple(self._bodies.past.ran)
+
+    @property
+    def schedule(self) -> str:
+        """The steps so far, as `explore(…, schedule=…)` takes them."""
+        return " ".join(map(str, self.steps))
+
+    @property
+    def disturbed(self) -> tuple[Disturbance, ...]:
+        """What has happened that is no ordinary course of things: early messages, crashes, cancels and so on."""
+        return tuple(one for step in self.steps for one in step.disturbances)
+
+    # -- what may happen -----------------------------------------------------------------------------------------------
+
+    def enabled(self) -> list[Step]:
+        """Return the steps that may be taken now."""
+        return [*self.ordinary(), *self.disturbing()]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether all is said and done: only a disturbance could still change anything."""
+        return not self.ordinary()
+
+    @property
+    def may_die(self) -> bool:
+        """Whether the process may still die."""
+        return self._remaining.allows("crash")
+
+    def ordinary(self) -> list[Step]:
+        """See `Situation.ordinary`."""
+        return [*(step for step in self._saying() if not step.disturbances), *super().ordinary()]
+
+    def disturbing(self) -> list[Step]:
+        """See `Situation.disturbing`."""
+        run, allows = self.state.run, self._remaining.allows
+        steps = [step for step in self._saying() if step.disturbances]
+        outstanding = run is not None or bool(self._bodies.held) or bool(self.store.inbox(self.id))
+        steps += [Step("crash")] if outstanding and allows("crash") else []
+        steps += [Step("cancel")] if run is not None and run.stop is None and allows("cancel") else []
+        return [*steps, *super().disturbing()]
+
+    def _saying(self) -> Iterator[Step]:
+        message = self._remaining.next
+        if message is None:
+            return
+        if not isinstance(message, Message):
+            if self.at_rest:
+                yield Step("edit" if isinstance(message, Edit) else "pause")
+        elif self.at_rest:
+            yield Step("user")
+        elif self._remaining.allows("early") and message.while_running != "reject":
+            yield Step("early")
+            for policy in self._policies:
+                if policy not in {message.while_running, "reject"}:
+                    yield Step("early", policy)
+
+    def crashed(self, step: Step, writes: int) -> list[Step]:
+        """Return the step with the process dying in it, at each write where that is a world of its own.
+
+        Args:
+            step: the step.
+            writes: how many writes it took.
+        """
+        first = 1 if step.kind == "tool" else 2  # before anything was done or written, it is a crash between steps
+        return [replace(step, dies=write) for write in range(first, writes + 1)]
+
+    # -- what comes of it ----------------------------------------------------------------------------------------------
 
     def take(self, step: Step) -> None:
         """Take a step, with all that follows from it.
@@ -41,157 +208,82 @@ class World(Situation[M]):
             Broken: something that shows at once does not hold.
         """
         self.steps.append(step)
-        for one in step.disturbances:
-            self._budget[one] -= 1
-            self._together -= 1
+        self._remaining.spend(step)
         self.writes, self._dies_at = 0, step.dies
         try:
-            self._act(step)
+            self.act(step)
         except ProcessDied:
             self._seen.append(("crash", f"before write {step.dies} of {replace(step, dies=0)}"))
             self._dies_at = 0
             if step.kind in {"user", "early", "edit"} and step.dies == 1:
-                self._given -= 1  # it was not taken: who sent it has no receipt, and sends it again
-                self._sent = [name for name in self._sent if name != f"m{self._given + 1}"]
-            self._die()
+                self._remaining.take_back()
+            self.crash()
 
-    def _die(self) -> None:
-        self._graced = 0
-        self._driver.crash()
-        self._driver.feed()
-
-    def _act(self, step: Step) -> None:
-        run = self.state.run
-        number = 0 if run is None else run.number
-        now = self._clock.now()
+    def act(self, step: Step) -> None:
+        """See `Situation.act`."""
         match step.kind:
             case "user" | "early":
                 self._say(step.what)
-            case "model":
-                self._answer()
-            case "tool":
-                self._bodies.finish(self._held(step.what))
-            case "approve" | "refuse":
-                self._decide(step.kind, step.what)
-            case "resolve" | "settle":
-                self._settle(step.what)
-            case "crash":
-                self._seen.append(("crash", "between two steps"))
-                self._die()
-            case "cancel":
-                self._driver.post("stop", {"run": number, "cause": "cancel"}, f"cancel:{number}")
-            case "expire" if run is not None:
-                self._clock.move_to(run.deadline)
-                self._driver.feed(happened.StopRequested(self._clock.now(), number, "expired"))
-            case "grace" if run is not None and run.batch is not None:
-                self._graced = number
-                self._driver.feed(happened.GraceReached(now, number, run.batch.number))
-            case "timeout":
-                command = self._held(step.what).command
-                where = (now, command.run, command.batch, command.call)
-                self._driver.feed(happened.CallDone(*where, "", ran=False, pending="running"))
-            case "fail" if run is not None:
-                ended = happened.RunEnded(now, number, run.request, Status.FAILED, 0, "", "server_error")
-                self._driver.feed(ended)
             case "edit":
                 self._edit()
             case "pause":
-                self._given += 1
+                self._remaining.give()
                 self._be_silent()
-            case "silence":
-                self._be_silent()
+            case "cancel":
+                self.cancel()
+            case "crash":
+                self._seen.append(("crash", "between two steps"))
+                self.crash()
             case _:
-                raise ConfigurationError(f"{step} is no step of a schedule")
-
-    def _be_silent(self) -> None:
-        at = wake_at(self.flow, self.state)
-        if at is not None:
-            self._clock.move_to(at)
-            data = {"stimuli": self.state.stimuli, "timed": self.state.timed}
-            self._driver.post("timer", data, f"timer:{data['stimuli']}:{data['timed']}")
+                super().act(step)
 
     def _edit(self) -> None:
-        edit = self._inputs[self._given]
+        edit = self._remaining.next
         assert isinstance(edit, Edit)
-        self._given += 1
-        data = {"id": f"e{self._given}", "patch": to_jsonable_python(edit.fields)}
-        self._driver.post("edit", data, f"edit:{self._given}")
+        name = self._remaining.give()
+        self._driver.post("edit", {"id": name, "patch": to_jsonable_python(edit.fields)}, f"edit:{name}")
 
     def _say(self, policy: str) -> None:
-        message = self._inputs[self._given]
+        message = self._remaining.next
         assert isinstance(message, Message)
-        self._given += 1
-        name = f"m{self._given}"
-        self._sent.append(name)
+        name = self._remaining.give()
         data = {"id": name, "text": message.text, "policy": policy or message.while_running}
         try:
             self._driver.post("message", data, f"user:{name}")
         except ThreadClosed:
-            self._refused.add(name)
+            self._remaining.refuse(name)
 
-    def _answer(self) -> None:
-        run, prompt = self.state.run, self.prompt
-        assert run is not None
-        assert prompt is not None
-        answer = self._asked(prompt)
-        where = (self._clock.now(), run.number, run.request)
-        stored = len(self.state.due)
-        if not answer.calls:
-            self._driver.feed(happened.RunEnded(*where, Status.COMPLETED, stored, answer.text))
-            return
-        made = sum(len(getattr(item, "calls", ())) for item in self.transcript)
-        named = [replace(one, id=f"call_{number}") for number, one in enumerate(answer.calls, made + 1)]
-        batch = calls.journaled(self.flow, self.state, named)
-        self._driver.feed(happened.CallsRequested(*where, stored, batch, answer.text))
+    # -- what is looked at ---------------------------------------------------------------------------------------------
 
-    def _asked(self, prompt: Any) -> Answer:
-        model = self._scenario.model
-        given = model.answer(prompt) if isinstance(model, Answerer) else model(prompt)
-        if isinstance(given, AsyncIterator):
-            given = _added_up(given)  # pyright: ignore[reportUnknownArgumentType]
-        if inspect.isawaitable(given):
-            given = self._bodies.loop.run(given)
-        if isinstance(given, str):
-            return Answer(given)
-        if not isinstance(given, Answer):
-            raise Broken(f"the model answered {given!r}: it must give an Answer or a text")
-        return given
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """Ids of the messages that were sent, in order."""
+        return self._remaining.sent
 
-    def _held(self, what: str) -> Held:
-        name, _, place = what.partition("#")
-        named = [held for held in self._bodies.held.values() if held.body.tool.name == name]
-        return named[int(place or 1) - 1]
+    @property
+    def refused(self) -> frozenset[str]:
+        """Ids of the messages that were refused because the thread was closed."""
+        return self._remaining.refused
 
-    def _decide(self, kind: str, ticket: str) -> None:
-        outcome: Literal["approved", "refused"] = "approved" if kind == "approve" else "refused"
-        ruling = self._ruling(ticket, kind)
-        decide(self.store, THREAD, ticket, outcome, reason=ruling.text if ruling else "", clock=self._clock)
-        self._driver.feed()
+    @property
+    def digest(self) -> str:
+        """All that the future depends on, as text: two worlds of one digest go on alike."""
+        outside = self._bodies.past.digest(outside=self.deps is not None)
+        return repr((super().digest, outside, self._remaining.digest))
 
-    def _ruling(self, ticket: str, kind: str) -> Ruling | None:
-        found = self.state.ticket(ticket)
-        known = () if found is None else self._scenario.rulings.get(found.call.tool, ())
-        return next((one for one in known if one.kind == kind), None)
+    # -- what is noted -------------------------------------------------------------------------------------------------
 
-    def _settle(self, ticket: str) -> None:
-        """Say what became of a call: as the world answered, or, for a call in doubt, as it truly was."""
-        found = self.state.ticket(ticket)
-        assert found is not None
-        ruling = self._ruling(ticket, "resolve") if found.stage == "waiting" else None
-        result = self._bodies.results.get((found.run, found.batch, found.call.id))
-        took_effect = ruling is not None or (result is not None and result.ran)
-        output = ruling.text if ruling else result.output if result else "it did not happen"
-        row = calls.settled_by(self.flow, self.state, found, output, happened=took_effect, by="")
-        self._driver.post("resolved", row, f"settle:{ticket}")
+    def _write(self, when: str, what: str, thread: str) -> None:
+        del what, thread
+        if when == "before":
+            self.writes += 1
+            if self.writes == self._dies_at:
+                raise ProcessDied
 
-
-async def _added_up(pieces: AsyncIterator[Any]) -> Answer:
-    text, asked = "", list[Any]()
-    async for piece in pieces:
-        answer = Answer(piece) if isinstance(piece, str) else piece
-        text += answer.text
-        asked += answer.calls
-    return Answer(text, tuple(asked))
+    def _observe(self, before: State, event: Event, after: State) -> None:
+        super()._observe(before, event, after)
+        if isinstance(event, happened.MessageRefused):
+            self._remaining.refuse(event.id)
 
 
 #: Called with a world: asserts of a test.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -442,61 +442,14 @@ def test_each_call_has_one_output(outputs: int, problem: str | None) -> None:
     spoken = Spoken("cashier", 1, "", (Asked("c1", "pay", "{}"),))
     transcript = (spoken, *(Output(1, 1, "c1", "pay", "Paid.") for _ in range(outputs)))
     world = SimpleNamespace(
-        transcript=transcript, waiting=(), refused=(), sent=(), state=SimpleNamespace(run=None), ran=(), is_final=False
+        transcript=transcript,
+        waiting=(),
+        refused=(),
+        sent=(),
+        state=SimpleNamespace(run=None),
+        ran=(),
+        rooms=SimpleNamespace(known=()),
+        is_final=False,
     )
 
     assert problem == problem_of(cast("World[Any]", world))
-
-
-LEGAL = Flow("legal", metadata=Metadata)
-LAWYER = LEGAL.assistant("lawyer", instructions="You know the law.")
-DESK = Flow("desk", metadata=Metadata)
-FRONT = DESK.assistant("front", instructions="You ask the lawyer.")
-
-
-@FRONT.tool(consults=LEGAL)
-async def ask(call: ToolCall) -> str:
-    """Ask the lawyer."""
-    return (await call.consult(LEGAL, Metadata())).text
-
-
-@FRONT.tool()
-def greet() -> str:
-    """Greet the guest."""
-    return "Hello."
-
-
-def greeting(talk: Talk[Metadata]) -> None:
-    """A conversation in which nobody is consulted."""
-    talk.user("hi")
-    talk.calls(greet)
-    talk.says("hello")
-
-
-def consulting(talk: Talk[Metadata]) -> None:
-    """A conversation with a side room."""
-    talk.user("hi")
-    talk.calls(ask)
-    talk.rooms["legal"].says("It is allowed.")
-    talk.says("hello")
-
-
-@pytest.mark.parametrize(
-    "test",
-    [
-        pytest.param(consulting, id="a test that consults"),
-        pytest.param(Scenario([Message("hi")], lambda _: Answer("hello")), id="a model that might"),
-    ],
-)
-def test_a_side_room_is_not_explored(test: Scenario | Callable[[Any], object]) -> None:
-    """A body that waits for a side room cannot be begun again, and whoever explores it is told."""
-    with pytest.raises(ConfigurationError, match="ask consults another flow"):
-        explore(test, DESK)
-
-
-def test_a_flow_that_consults_is_explored_where_nobody_is_consulted() -> None:
-    """A tool that a test does not call keeps none of its schedules from being looked at."""
-    found = explore(greeting, DESK)
-
-    assert found.whole
-    assert found.schedules > 1
