@@ -318,6 +318,11 @@ def _real(flow: Flow[Any, Any], arguments: Arguments) -> Iterator[tuple[Callable
         several = [given] if isinstance(given, Mapping) else list(given)
         found = [{name: _json(value) for name, value in one.items()} for one in several]
         for function, tool in meant.items():
+            if tool.consults:
+                raise ConfigurationError(
+                    f"arguments={{{spelled}: …}}: {tool.name} consults {tool.consults[0].name}, and nobody plays its "
+                    "rooms on a path: leave it simulated, and play it in a Talk"
+                )
             for one in found:
                 try:
                     tool.parse(json.dumps(one))

@@ -1,8 +1,8 @@
 """Tests that a flow writes itself: `paths(flow)` is a list of conversations, each of which plays itself in a `Talk`.
 
-Each is the shortest that covers one thing: a transition, a pair of them, an answer of a guard. Tools are simulated
-unless they are given arguments: no body runs, and what a tool sets is made up so that the guards let the thread pass.
-What cannot be reached is in the list too, as a test that fails and says why.
+Each is the shortest that covers one thing: a transition, a pair of them, an answer of a guard, an outcome of a tool.
+Tools are simulated unless they are given arguments: no body runs, and what a tool sets is made up so that guards let
+the thread pass. What cannot be reached is in the list too, as a test that fails and says why.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from handoff.testing.searching import Goal, Search, Way
 from handoff.testing.talk import Talk
 from handoff.testing.unreached import goals_of, is_possible, reason_of
 
-Cover: TypeAlias = Literal["transitions", "pairs", "guards"]
+Cover: TypeAlias = Literal["transitions", "pairs", "guards", "outcomes"]
 
 #: A tool's body is run as this says; see `paths`.
 Lent: TypeAlias = Deps | Callable[[], Deps] | None
@@ -162,7 +162,8 @@ def paths(
     Args:
         flow: the flow.
         cover: ``transitions``: each is taken; ``pairs``: also each two that can follow each other; ``guards``: each is
-            taken, and each guard says yes and no.
+            taken, and each guard says yes and no; ``outcomes``: each is taken, and the calls of each tool come out as
+            ``ok``, ``error``, ``refused`` and ``pending``.
         arguments: arguments of tools whose bodies are to run, by function or name; a list of them to choose from. What
             such a body sets beside its arguments is assumed to let the thread pass.
         values: values of metadata fields and parameters, by name, instead of made-up ones; a list of them to choose
@@ -205,7 +206,7 @@ def paths(
 
 
 def name_of_goal(goal: Goal) -> str:
-    """Return what a goal is called: its transition, its two transitions, or its guard's answer."""
+    """Return what a goal is called: its transition, its two transitions, its guard's answer, or its tool's outcome."""
     return " + ".join(goal[1:])
 
 

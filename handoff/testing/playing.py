@@ -8,8 +8,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from handoff.core.events import Event
 from handoff.core.items import Asked
-from handoff.core.state import JSON, Phase
+from handoff.core.state import JSON, Phase, State
 from handoff.declaration.assistants import M
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
@@ -17,11 +18,14 @@ from handoff.driving import calls
 from handoff.errors import InstructionsError
 from handoff.events import TransitionTaken
 from handoff.limits import Limits
+from handoff.testing.recording import outcome_item, outcomes
 from handoff.testing.rehearsal import (
+    MISFIT,
     Action,
     ModelCalls,
     ModelCallsSlowly,
     ModelIsCutOff,
+    ModelMiscalls,
     ModelReplies,
     Moment,
     PersonApproves,
@@ -51,7 +55,13 @@ class Played(Talk[M]):
 
     def __init__(self, flow: Flow[M, Any], *, deps: Deps | None, metadata: M, limits: Limits, lends: bool) -> None:
         self._lends = lends
+        #: How calls came out so far, as coverage names it.
+        self.outcomes: list[str] = []
         super().__init__(flow, deps=deps, metadata=metadata, limits=limits)
+
+    def _observe(self, before: State, event: Event, after: State) -> None:
+        super()._observe(before, event, after)
+        self.outcomes += [outcome_item(*one) for one in outcomes(before, event, after)]
 
     def pretending(self, what: Pretence) -> None:
         """Have the tool that is called next do what is said, unless its body is to run.
@@ -100,7 +110,7 @@ def play_step(talk: Played[Any], action: Action, expected: Moment) -> None:
         TalkMismatch: it stands elsewhere.
     """
     __tracebackhide__ = True
-    told, asker = len(talk.events), talk.state.assistant
+    told, come_out, asker = len(talk.events), len(talk.outcomes), talk.state.assistant
     step = _play(talk, action)
     taken = [(one.source, one.dest, one.trigger) for one in talk.events[told:] if isinstance(one, TransitionTaken)]
     wanted = [(move.source, move.dest, move.trigger) for move in expected.moves]
@@ -130,6 +140,9 @@ def play_step(talk: Played[Any], action: Action, expected: Moment) -> None:
         runs is (talk.state.run is not None),
         f"expected that {assistant} {'is to speak' if runs else 'rests'}, but {talk.stands}",
     )
+    planned = {name for kind, name in expected.items if kind == "outcomes"}
+    found = set(talk.outcomes[come_out:])
+    talk.require(step, planned == found, f"expected the outcome {_listed(planned)}, found {_listed(found)}{hint}")
 
 
 def _play(talk: Played[Any], action: Action) -> str:
@@ -150,6 +163,9 @@ def _play(talk: Played[Any], action: Action) -> str:
             asked = Asked("", what.tool, json.dumps(what.arguments))
             talk.calls(asked)
             return f"calls({spelled(asked)})"
+        case ModelMiscalls(tool):
+            talk.miscalls(tool, raw=MISFIT)
+            return f"miscalls({tool}, raw={MISFIT!r})"
         case ModelCallsSlowly(what):
             asked = Asked("", what.tool, json.dumps(what.arguments))
             talk.pretending(what)
@@ -187,6 +203,10 @@ def _require_metadata(talk: Played[Any], step: str, asker: str, what: Pretence, 
 
 def _spelled(taken: list[tuple[str, str, str]]) -> str:
     return ", ".join(f"{source} to {dest} by {trigger}" for source, dest, trigger in taken) or "no transition"
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
 
 
 def _why(talk: Played[Any]) -> str:

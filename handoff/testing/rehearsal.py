@@ -23,14 +23,18 @@ from handoff.declaration.metadata import Go, Metadata
 from handoff.driving import calls
 from handoff.driving.judge import FlowJudge, silences
 from handoff.driving.turn import advance
-from handoff.errors import MetadataRefused
+from handoff.errors import MetadataRefused, ToolError
 from handoff.events import moves
 from handoff.limits import Limits
 from handoff.store.base import InboxRow, RowKind
 from handoff.testing.driver import MODE
-from handoff.testing.recording import Recorder, flow_key
+from handoff.testing.recording import Kind, Recorder, flow_key
 from handoff.testing.story import fields_of
 
+#: Arguments that no tool takes: they are no object.
+MISFIT = "[]"
+#: The kinds of coverage items that a moment is noted with.
+KINDS: tuple[Kind, ...] = ("transitions", "guards", "outcomes")
 #: The time at which all is thought to happen, Unix seconds: no clock matters here.
 AT = 0.0
 
@@ -49,6 +53,8 @@ class Pretence:
     go: str | None = None
     #: Its body runs after all, where the path is played; what it assigns is only assumed.
     real: bool = False
+    #: Its body raises a ToolError.
+    fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,14 @@ class ModelCalls:
 
     #: The call and what comes of it.
     what: Pretence
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMiscalls:
+    """The model calls a tool with arguments that no tool takes."""
+
+    #: Name of the tool.
+    tool: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,7 @@ Action: TypeAlias = (
     | ModelReplies
     | ModelIsCutOff
     | ModelCalls
+    | ModelMiscalls
     | PersonApproves
     | ModelCallsSlowly
     | ResultComesLate
@@ -144,7 +159,10 @@ def pretend(flow: Flow[Any, Any], body: calls.Body, what: Pretence) -> object:
 
     Raises:
         MetadataRefused: the flow's metadata does not take what is to be assigned.
+        ToolError: it is to fail.
     """
+    if what.fails:
+        raise ToolError(f"{what.tool} was simulated, and fails.")
     copy, tool = body.bound.copy, body.tool
     stored = {name: value for name, value in what.arguments.items() if name in tool.sets}
     values = flow.metadata_from({**flow.dump(copy), **stored, **what.assigned, **dict.fromkeys(tool.clears)})
@@ -200,7 +218,7 @@ class Rehearsal:
         if after is None:
             return None
         noted = self._recorder.record.get(self._key, {})
-        items = tuple((kind, name) for kind in ("transitions", "guards") for name in noted.get(kind, {}))
+        items = tuple((kind, name) for kind in KINDS for name in noted.get(kind, {}))
         return replace(after, items=items)
 
     def _acted(self, moment: Moment, action: Action) -> Moment | None:
@@ -217,6 +235,8 @@ class Rehearsal:
                 return self._ended(moment, Status.INCOMPLETE)
             case ModelCalls():
                 return self._run(self._called(moment, action.what), action.what)
+            case ModelMiscalls():
+                return self._asked(moment, action.tool, MISFIT)
             case ModelCallsSlowly():
                 return self._slowed(self._called(moment, action.what))
             case ResultComesLate():
@@ -234,9 +254,12 @@ class Rehearsal:
         )
 
     def _called(self, moment: Moment, what: Pretence) -> Moment:
+        return self._asked(moment, what.tool, json.dumps(what.arguments))
+
+    def _asked(self, moment: Moment, tool: str, arguments: str) -> Moment:
         run = moment.state.run
         assert run is not None
-        asked = Asked(f"c{run.batches}", what.tool, json.dumps(what.arguments))
+        asked = Asked(f"c{run.batches}", tool, arguments)
         batch = calls.journaled(self._flow, moment.state, [asked])
         requested = happened.CallsRequested(AT, run.number, run.request, len(moment.state.due), batch, "")
         return self._commit(moment, [requested])
@@ -270,9 +293,11 @@ class Rehearsal:
             result = calls.finished(body, pretend(self._flow, body, what))
         except MetadataRefused:
             return None
+        except ToolError as error:
+            result = calls.failed(error)
         if body.commit_first:
             moment = self._commit(moment, [happened.CallStarted(AT, command.run, command.batch, command.call)])
-        if not result.ran:
+        if not (result.ran or what.fails):
             return None
         if calls.open_in_batch(moment.state, command):
             done = calls.done(self._flow, moment.state, command, result, AT)

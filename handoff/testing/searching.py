@@ -19,14 +19,17 @@ from handoff.declaration.tools import Tool
 from handoff.errors import ConfigurationError
 from handoff.limits import Limits
 from handoff.testing.choices import Choices
+from handoff.testing.recording import OUTCOMES, outcome_item
 from handoff.testing.rehearsal import (
     Action,
     ModelCalls,
     ModelCallsSlowly,
     ModelIsCutOff,
+    ModelMiscalls,
     ModelReplies,
     Moment,
     PersonApproves,
+    Pretence,
     Rehearsal,
     ResultComesLate,
     UserSpeaks,
@@ -37,7 +40,7 @@ from handoff.testing.rehearsal import (
 MOST_TRIED = 50_000
 
 Goal: TypeAlias = tuple[str, ...]
-"""Something to cover: ``("transitions", key)``, ``("guards", item)`` or ``("pairs", key, key)``."""
+"""Something to cover: ``("transitions", key)``, ``("pairs", key, key)``, or the item of a guard or an outcome."""
 
 Way: TypeAlias = tuple[tuple[Action, Moment], ...]
 """What happens, and where the thread stands after each."""
@@ -55,6 +58,8 @@ class Node:
     last: str = ""
     #: What the last stretch of the way covered.
     goals: tuple[Goal, ...] = ()
+    #: Nothing is tried out from here.
+    ends: bool = False
 
 
 class Search:
@@ -78,6 +83,7 @@ class Search:
         self._deep = deep
         self._remembers = any(row.back for row in flow.transitions)
         self._tried = 0
+        self._missing: set[Goal] = set()
         #: The ways found, by goal.
         self.found: dict[Goal, Way] = {}
         #: Ways that end where instructions cannot be rendered, by goal; not followed any further.
@@ -103,7 +109,7 @@ class Search:
         """
         waiting: list[tuple[int, int, Node]] = [(0, 0, Node(self._rehearsal.open(metadata, limits)))]
         seen: set[str] = set()
-        missing = set(wanted)
+        self._missing = missing = set(wanted)
         order = 0
         while waiting and missing and not self.exhausted:
             _, _, node = heapq.heappop(waiting)
@@ -112,7 +118,7 @@ class Search:
                     (self.broken if node.moment.broken else self.found).setdefault(goal, node.way)
             missing.difference_update(self.found)
             key = self._key(node)
-            if node.moment.broken or key in seen:
+            if node.moment.broken or node.ends or key in seen:
                 continue
             seen.add(key)
             for after in self._onward(node):
@@ -154,6 +160,7 @@ class Search:
             yield from self._tried_out(node, ModelIsCutOff())
         if node.fresh or goes_on or self._deep:
             yield from self._called(node, cut_off=goes_on)
+        yield from self._coming_out(node, cut_off=goes_on)
         if self._deep:
             yield from self._late(node, cut_off=goes_on)
 
@@ -187,15 +194,41 @@ class Search:
         for group in self._choices.calls(tool):
             possible = False
             for what in group:
-                for called in self._tried_out(node, ModelCalls(what)):
+                for after in self._approved(node, what, cut_off=cut_off):
                     possible = True
-                    if not any(ticket.stage == "approval" for ticket in called.moment.state.tickets):
-                        yield called
-                        continue
-                    for ended in self._tried_out(called, ModelIsCutOff() if cut_off else ModelReplies()):
-                        yield from self._tried_out(ended, PersonApproves(what))
+                    yield after
             if possible:
                 return
+
+    def _approved(self, node: Node, what: Pretence, *, cut_off: bool) -> Iterator[Node]:
+        """Yield what a call leads to; where it waits for approval, what it leads to when it is approved."""
+        for called in self._tried_out(node, ModelCalls(what)):
+            if not any(ticket.stage == "approval" for ticket in called.moment.state.tickets):
+                yield called
+                continue
+            for ended in self._tried_out(called, ModelIsCutOff() if cut_off else ModelReplies()):
+                yield from self._tried_out(ended, PersonApproves(what))
+
+    def _coming_out(self, node: Node, *, cut_off: bool) -> Iterator[Node]:
+        """Yield what calls lead to that come out in a way that is still to be covered."""
+        assistant = node.moment.state.assistant
+        if self._flow.assistants[assistant].options.tool_choice == "none":
+            return
+        for tool in self._flow.tools_of(assistant).values():
+            wanted = [one for one in OUTCOMES if ("outcomes", outcome_item(assistant, tool.name, one)) in self._missing]
+            if tool.name not in node.moment.offered or not wanted:
+                continue
+            if "ok" in wanted:
+                yield from self._calls_of(node, tool, cut_off=cut_off)
+            if "refused" in wanted:
+                yield from self._tried_out(node, ModelMiscalls(tool.name))
+            what = next((one for group in self._choices.calls(tool) for one in group), None)
+            if what is not None and "error" in wanted:
+                yield from self._approved(node, replace(what, real=False, fails=True), cut_off=cut_off)
+            if what is not None and "pending" in wanted:
+                # The first is possible where the call waits for no approval. A ticket stays open: the way ends here.
+                for action in (ModelCallsSlowly(what), ModelCalls(what)):
+                    yield from (replace(after, ends=True) for after in self._tried_out(node, action))
 
     def _tried_out(self, node: Node, action: Action) -> Iterator[Node]:
         """Yield the node an action leads to, if it is possible."""

@@ -15,7 +15,7 @@ from handoff.declaration.assistants import Transition
 from handoff.declaration.flow import Flow
 from handoff.declaration.tools import Tool
 from handoff.testing.choices import Choices
-from handoff.testing.recording import allow_item, guard_item
+from handoff.testing.recording import OUTCOMES, allow_item, guard_item, outcome_item
 from handoff.testing.searching import MOST_TRIED, Goal
 
 
@@ -34,7 +34,7 @@ def goals_of(analysis: Analysis, cover: str) -> list[Goal]:
 
     Args:
         analysis: what is known about the flow; pairs of which it knows that they cannot follow each other are left out.
-        cover: ``transitions``, ``pairs`` or ``guards``.
+        cover: ``transitions``, ``pairs``, ``guards`` or ``outcomes``.
     """
     flow = analysis.flow
     goals: list[Goal] = [("transitions", one.key) for one in flow.transitions]
@@ -50,7 +50,16 @@ def goals_of(analysis: Analysis, cover: str) -> list[Goal]:
         ]
     if cover == "guards":
         goals += [("guards", item) for item, _ in _answers(flow)]
+    if cover == "outcomes":
+        goals += [("outcomes", item) for item, _, _ in _outcomes(flow)]
     return goals
+
+
+def _outcomes(flow: Flow[Any, Any]) -> Iterator[tuple[str, str, Tool]]:
+    """Yield the outcomes of all tools, by the names that coverage knows them by, each with its assistant and tool."""
+    for name in flow.assistants:
+        for tool in flow.tools_of(name).values():
+            yield from ((outcome_item(name, tool.name, outcome), name, tool) for outcome in OUTCOMES)
 
 
 def _answers(flow: Flow[Any, Any]) -> Iterator[tuple[str, _Answer]]:
@@ -128,6 +137,9 @@ def reason_of(analysis: Analysis, choices: Choices, goal: Goal, *, exhausted: bo
             return _of_transition(analysis, choices, rows[key], exhausted=exhausted)
         case ("guards", item):
             return _of_answer(analysis, choices, dict(_answers(analysis.flow))[item], exhausted=exhausted)
+        case ("outcomes", item):
+            assistant, tool = next((name, tool) for known, name, tool in _outcomes(analysis.flow) if known == item)
+            return _of_outcome(analysis, choices, assistant, tool, exhausted=exhausted)
         case _:
             after = f"it was never found possible right after {goal[1]}: "
             return after + _tried(choices, rows[goal[2]], exhausted=exhausted)
@@ -169,6 +181,15 @@ def _always_holds(analysis: Analysis, decision: Decision) -> str | None:
     """Why a guard never says no where it is asked, if that is known: no values would make it."""
     found = (one for one in check_guards(analysis) if isinstance(one, Finding) and one.code == "guard-always-holds")
     return next((one.problem for one in found if one.place == decision.place), None)
+
+
+def _of_outcome(analysis: Analysis, choices: Choices, assistant: str, tool: Tool, *, exhausted: bool) -> str:
+    if assistant not in analysis.states:
+        return f"no way leads to {assistant}"
+    calls = [call for call in analysis.calls[assistant] if call.tool is tool]
+    if calls and not any(analysis.callable_at(call) for call in calls):
+        return f"{tool.name} can never be called at {assistant}: {_unavailable(tool)}"
+    return _tried(choices, tool, exhausted=exhausted)
 
 
 def _tried(choices: Choices, what: Transition | Tool | None, *, exhausted: bool) -> str:

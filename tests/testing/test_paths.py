@@ -20,13 +20,14 @@ from handoff.observers import observing
 from handoff.testing import Path, PathUnreached, Talk, TalkMismatch, Unreached, paths
 from handoff.testing.coverage import Coverage, coverage_of
 from handoff.testing.paths import Cover
-from handoff.testing.recording import Recorder
+from handoff.testing.recording import OUTCOMES, Recorder
 from handoff.testing.rehearsal import ModelCalls
 from tests.support.measured import run_pytest
 from tests.testing.paths_flow import Office, book, choose, flow, plan
+from tests.testing.rooms_flow import may_ship, shop
 
 ROOT = File(__file__).parents[2]
-COVERS: tuple[Cover, ...] = ("transitions", "pairs", "guards")
+COVERS: tuple[Cover, ...] = ("transitions", "pairs", "guards", "outcomes")
 FOUND = {cover: paths(flow, cover) for cover in COVERS}
 
 
@@ -45,6 +46,12 @@ def test_office_guards(path: Path[Any]) -> None:
 @pytest.mark.parametrize("path", FOUND["pairs"], ids=str)
 def test_office_pairs(path: Path[Any]) -> None:
     """Each two transitions of it that can follow each other do."""
+    path.play()
+
+
+@pytest.mark.parametrize("path", FOUND["outcomes"], ids=str)
+def test_office_outcomes(path: Path[Any]) -> None:
+    """Each tool of it comes out well, fails, is refused, and outlives its batch."""
     path.play()
 
 
@@ -93,6 +100,29 @@ def test_guards_are_covered_both_ways() -> None:
 
     assert (100.0, ()) == (found["guards"].percent, found["guards"].missed)
     assert 12 == len(found["guards"].items)
+
+
+def test_outcomes_are_covered_each_way() -> None:
+    """With `cover="outcomes"` the coverage of outcomes is whole as well, approvals included."""
+    found = covered("outcomes")
+
+    assert (100.0, ()) == (found["outcomes"].percent, found["outcomes"].missed)
+    assert 4 * 11 == len(found["outcomes"].items)
+
+
+def test_an_outcome_is_the_end_of_the_shortest_way_to_it() -> None:
+    """A call that is to be pending is made, and nothing follows; the same of a call that waits for approval."""
+    steps = {
+        name: [type(action).__name__ for action, _ in path_of(FOUND["outcomes"], name).steps[-2:]]
+        for name in ("desk.feel error", "desk.feel refused", "desk.feel pending", "cashier.book pending")
+    }
+
+    assert {
+        "desk.feel error": ["UserSpeaks", "ModelCalls"],
+        "desk.feel refused": ["UserSpeaks", "ModelMiscalls"],
+        "desk.feel pending": ["UserSpeaks", "ModelCallsSlowly"],
+        "cashier.book pending": ["ModelCalls", "ModelCalls"],
+    } == steps
 
 
 def test_pairs_follow_each_other() -> None:
@@ -255,6 +285,11 @@ def test_a_body_that_goes_elsewhere_fails_its_path() -> None:
         pytest.param({"metadata": {"country": "Peru"}}, "expected country to be 'Peru'", id="metadata"),
         pytest.param({"moves": ()}, "expected no transition, found desk to planner", id="not taken"),
         pytest.param({"moves": "visa"}, "expected desk to visa by choose, found desk to planner", id="elsewhere"),
+        pytest.param(
+            {"items": (("outcomes", "desk.choose error"),)},
+            "expected the outcome desk.choose error, found desk.choose ok",
+            id="outcome",
+        ),
     ],
 )
 def test_each_step_is_compared(changes: dict[str, Any], problem: str) -> None:
@@ -264,6 +299,8 @@ def test_each_step_is_compared(changes: dict[str, Any], problem: str) -> None:
     if "moves" in changes:
         moves = tuple(replace(move, dest="visa") for move in moment.moves) if changes["moves"] else ()
         moment = replace(moment, moves=moves)
+    elif "items" in changes:
+        moment = replace(moment, **changes)
     else:
         moment = replace(moment, state=replace(moment.state, **changes))
     changed = replace(path, steps=(*path.steps[:-1], (action, moment)))
@@ -407,6 +444,18 @@ def test_a_guard_that_cannot_say_no_is_told_by_what_is_known() -> None:
     } == found
 
 
+def test_a_tool_that_cannot_be_called_has_no_outcome() -> None:
+    """Each outcome of it is in the list, with the reason; those of the other tools are found."""
+    flow, _ = cases()
+
+    found = {goal: why for goal, why in reasons(paths(flow, "outcomes")).items() if "->" not in goal}
+
+    assert {
+        **{f"start.lift {one}": "lift can never be called at start: it needs level" for one in OUTCOMES},
+        **{f"lost.come_back {one}": "no way leads to lost" for one in OUTCOMES},
+    } == found
+
+
 def test_what_is_not_reached_fails_its_test() -> None:
     """Played, it fails with the reason."""
     flow, _ = cases()
@@ -497,6 +546,15 @@ def test_what_cannot_work_is_refused(options: dict[str, Any], problem: str) -> N
         paths(flow, **options)
 
 
+def test_a_body_that_consults_is_not_run() -> None:
+    """Nobody plays its rooms on a path; simulated, it is on one."""
+    with pytest.raises(ConfigurationError, match=r"may_ship: .*consults legal, and nobody plays its rooms"):
+        paths(shop, arguments={may_ship: {"country": "Chile"}})
+
+    ways = [str(path) for path in paths(shop, "outcomes") if "may_ship" in str(path)]
+    assert [f"seller.may_ship {outcome}" for outcome in OUTCOMES] == ways
+
+
 def test_a_value_that_cannot_be_made_up_is_asked_for() -> None:
     """A field for which no valid value was found is an error that says which value to give."""
     with pytest.raises(ConfigurationError) as caught:
@@ -524,6 +582,7 @@ def test_a_talk_with_tighter_bounds() -> None:
 GENERATED = """
 import pytest
 from handoff.testing import Unreached, paths
+from tests.testing.rooms_flow import may_ship, shop
 from tests.testing.paths_flow import flow
 
 @pytest.mark.parametrize("path", paths(flow), ids=str)
