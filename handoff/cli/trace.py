@@ -13,7 +13,8 @@ from handoff.cli.exits import Exit, UsageRefused
 from handoff.cli.loading import GROUP, installed_flow, load_flow
 from handoff.cli.printing import clean, write, write_json
 from handoff.testing.comparing import compare
-from handoff.testing.tracing import Trace, as_text
+from handoff.testing.reading import as_text
+from handoff.testing.tracing import Trace
 
 
 def trace(name: str, store: Path, form: Literal["text", "json", "pytest"], flow: str | None) -> Exit:

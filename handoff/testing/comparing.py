@@ -20,7 +20,7 @@ from handoff.driving import calls
 from handoff.driving.judge import FlowJudge, decide
 from handoff.errors import InstructionsError, MetadataRefused
 from handoff.store.base import JournalRecord
-from handoff.testing.tracing import Recorded, recorded
+from handoff.testing.reading import Recorded, recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,62 +9,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from handoff.core import events as happened
-from handoff.core import fold
 from handoff.core.codec import load
-from handoff.core.events import Event
 from handoff.core.state import Call, Phase, Progress, State, Ticket
 from handoff.core.status import Status
 from handoff.core.todo import runnable
 from handoff.errors import ConfigurationError
 from handoff.store.base import JournalRecord
+from handoff.testing.reading import Reading, Recorded
 from handoff.testing.spelling import called, keywords, literal, returned
-from handoff.testing.story import Story
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One journaled event, and the thread around it."""
-
-    event: Event
-    before: State
-    after: State
-
-
-def recorded(records: Sequence[JournalRecord]) -> list[Recorded]:
-    """Return the events after the first, each with the thread before and after it.
-
-    Args:
-        records: a thread's journal from its start.
-
-    Raises:
-        StoreError: a record is of a version this one cannot read.
-    """
-    found: list[Recorded] = []
-    state: State | None = None
-    for record in records:
-        event = load(record.data)
-        after = fold(state, event)
-        if state is not None:
-            found.append(Recorded(event, state, after))
-        state = after
-    return found
-
-
-def as_text(records: Sequence[JournalRecord]) -> str:
-    """Return the conversation as people read it.
-
-    Args:
-        records: a thread's journal from its start.
-    """
-    story = Story()
-    for one in recorded(records):
-        story.tell(one.before, one.event, one.after)
-    return str(story)
-
 
 #: What begins a step in which several things come together.
 AT_ONCE = "with talk.at_once():"
@@ -102,7 +58,7 @@ class Trace:
         opened = load(records[0].data)
         assert isinstance(opened, happened.ThreadOpened)
         self._opened = opened
-        self._past = recorded(records)
+        self._journal = Reading(records)
         self._written = _Written()
         #: Calls whose bodies the test finishes one by one: (run, batch, call id).
         self._held: set[tuple[int, int, str]] = set()
@@ -129,7 +85,7 @@ class Trace:
         Raises:
             ConfigurationError: the journal holds what no talk can play.
         """
-        for index, one in enumerate(self._past):
+        for index, one in enumerate(self._journal.past):
             self._write(index, one)
         facts = {name: value for name, value in self._opened.metadata.items() if value is not None}
         metadata = f", metadata={flow}.metadata(**{literal(facts)})" if facts else ""
@@ -138,7 +94,7 @@ class Trace:
         names = ["Answer"] if "Answer(" in body else []
         names += ["RecordedTalk", *(["call"] if re.search(r"\bcall\(", body) else [])]
         name = re.sub(r"\W+", "_", self._opened.thread).strip("_") or "thread"
-        end = "" if self._past and self._past[-1].after.run is None else "        talk.close(unfinished=True)\n"
+        end = "" if self._journal.ended else "        talk.close(unfinished=True)\n"
         said = _escaped(f"Thread {self._opened.thread} of {self._opened.flow}{origin}, as it was recorded.")
         return (
             f'"""{said}"""\n\n{text}from handoff.testing import {", ".join(names)}\n'
@@ -233,18 +189,10 @@ class Trace:
         elif event.cause == "cancel":
             self._written.add("talk.cancel()")
         else:
-            taken = list(self._taken_up(index))
+            taken = list(self._journal.taken_up(index))
             if taken:
                 self._said.add(taken[-1].id)
                 self._written.add(f'talk.user({literal(taken[-1].text)}, while_running="interrupt")')
-
-    def _taken_up(self, index: int) -> Iterator[happened.MessageAccepted]:
-        """Yield the messages that are taken up as the run ends."""
-        for one in self._past[index + 1 :]:
-            if isinstance(one.event, happened.RunStarted | happened.Drained | happened.StartRefused):
-                return
-            if isinstance(one.event, happened.MessageAccepted):
-                yield one.event
 
     def _ended(self, one: Recorded) -> None:
         event, run = one.event, one.before.run
@@ -269,53 +217,23 @@ class Trace:
         place = (event.run, one.before.run.batches + 1)
         for call in asked:
             self._names[(*place, call.id)] = f"call_{len(self._names) + 1}"
-        outcomes, undisturbed = self._outcomes(index, place, asked)
+        outcomes, undisturbed = self._journal.outcomes(index, place, asked)
         verb = "calls" if all(call.answer is None and call.tool in self._offered for call in asked) else "miscalls"
         step = f"talk.{verb}({called(asked, event.text)})"
         positions = [call.position for _, call in outcomes]
         if (undisturbed and positions == sorted(positions)) or run is None or run.batch is None:
-            lines = [line for done in outcomes for line in self._outcome(done, place)]
+            lines = [line for done in outcomes for line in self._outcome(done)]
             self._written.add(*lines, step)
             return
         self._held |= {(*place, call.id) for call in asked}
         self._written.add(step)  # nothing says yet what the bodies come to, so they are held
 
-    def _outcomes(
-        self, index: int, place: tuple[int, int], asked: Sequence[Call]
-    ) -> tuple[list[tuple[Recorded, Call]], bool]:
-        """Return the ends of the batch's bodies, and whether nothing else came between."""
-        by_id = {call.id: call for call in asked}
-        found: list[tuple[Recorded, Call]] = []
-        for later, one in enumerate(self._past[index + 1 :], index + 1):
-            run = one.before.run
-            if run is None or run.batch is None or (run.number, run.batch.number) != place:
-                return found, not self._decided(later, place)
-            if isinstance(one.event, happened.CallDone):
-                if one.event.pending in {"running", "in_doubt"}:
-                    return found, False
-                found.append((one, by_id[one.event.call]))
-            elif not isinstance(one.event, happened.CallStarted):
-                return found, False
-        last = self._past[-1].after.run
-        return found, last is None or last.batch is None
-
-    def _decided(self, index: int, place: tuple[int, int]) -> bool:
-        """Return whether a ticket of the batch was decided before the batch had settled."""
-        for one in self._past[index:]:
-            if one.before.run is not None or isinstance(one.event, happened.Drained | happened.StartRefused):
-                return False
-            if isinstance(one.event, happened.Resolved):
-                ticket = one.before.ticket(one.event.ticket)
-                if ticket is not None and (ticket.run, ticket.batch) == place:
-                    return True
-        return False
-
-    def _outcome(self, done: tuple[Recorded, Call], place: tuple[int, int]) -> list[str]:
+    @staticmethod
+    def _outcome(done: tuple[Recorded, Call]) -> list[str]:
         """Return the line that says what a body came to; none for a call whose body did not run."""
         one, call = done
         event = one.event
         assert isinstance(event, happened.CallDone)
-        del place
         if event.pending == "waiting":
             return [f"talk.returns({literal(call.tool)}, {literal(event.output)}, pending=True)"]
         if event.failed:
@@ -334,7 +252,7 @@ class Trace:
             return
         call = next(entry.call for entry in run.batch.entries if entry.call.id == event.call)
         if event.pending == "running":
-            started = self._started(one)
+            started = self._journal.started(one)
             seconds = max(0, math.ceil(event.at - started))
             self._written.add(f"talk.silence(timedelta(seconds={seconds}))")
         elif event.pending == "in_doubt":
@@ -342,7 +260,7 @@ class Trace:
                 f"a probe of {call.tool} could not tell what happened: no recorded talk plays that"
             )
         else:
-            lines = self._outcome((one, call), place[:2])
+            lines = self._outcome((one, call))
             if lines:
                 self._written.add(*lines, self._finish(one.before, call.tool, place))
 
@@ -354,19 +272,6 @@ class Trace:
         running += [ticket.call for ticket in before.tickets if ticket.stage in {"running", "approved"}]
         named = sum(call.tool == tool for call in running) > 1
         return f"talk.finish({literal(tool)}{f', call={literal(self._names[place])}' if named else ''})"
-
-    def _started(self, one: Recorded) -> float:
-        event = one.event
-        assert isinstance(event, happened.CallDone)
-        for past in self._past:
-            found = past.event
-            if isinstance(found, happened.CallStarted) and (found.run, found.batch, found.call) == (
-                event.run,
-                event.batch,
-                event.call,
-            ):
-                return found.at
-        return event.at
 
     # -- what happens around it ----------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ import pytest
 from handoff import ConfigurationError, Deps, Flow, Go, Metadata, Pending, ToolCall, ToolError
 from handoff.store.base import JournalRecord
 from handoff.testing import RecordedTalk, Talk, TalkMismatch, World, call, compare, explore
-from handoff.testing.tracing import Trace, as_text
+from handoff.testing.reading import as_text
+from handoff.testing.tracing import Trace
 from handoff.testing.view import THREAD
 
 WHOLE = bool(os.environ.get("HANDOFF_CAMPAIGN_MINUTES"))
