@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from handoff import Deps, Flow, Metadata, RunFailed, ToolCall, ToolError
-from handoff.testing import Talk
+from handoff.backends.base import Prompt
+from handoff.core.items import Spoken, UserMessage
+from handoff.models import Answer
+from handoff.testing import Talk, World, call
 
 
 class LegalCase(Metadata):
@@ -106,3 +112,36 @@ def to_two_countries(talk: Talk[Order]) -> None:
         room.calls(rule, allowed=allowed)
         room.says("Done.")
     talk.says("To Chile.")
+
+
+#: The schedule in which nothing is out of the ordinary.
+ORDINARY = "user model tool:may_ship legal/model legal/tool:pass_on legal/model legal/tool:rule legal/model"
+
+
+def checked_as_answered(world: World[Any]) -> None:
+    """Whoever was told that it is allowed knows it."""
+    if any(ran.tool.startswith("may_ship") and ran.output == "It is allowed." for ran in world.ran):
+        assert world.metadata.checked is True, f"checked is {world.metadata.checked}"
+
+
+def in_a_room(prompt: Prompt) -> Answer | str:
+    """Answer as lawyers do."""
+    if prompt.assistant == "clerk":
+        return Answer(calls=(call(pass_on, finding="It depends."),))
+    ruled = any(isinstance(item, Spoken) and item.assistant == "judge" for item in prompt.items)
+    return "Done." if ruled else Answer(calls=(call(rule, allowed=True),))
+
+
+def asking(prompt: Prompt) -> Answer | str:
+    """Ask whenever the user says something."""
+    fresh = isinstance(prompt.items[-1], UserMessage)
+    return Answer(calls=(call(may_ship, country="Chile"),)) if fresh else "On its way."
+
+
+def once(tool: str, text: str) -> Callable[[Prompt], Answer | str]:
+    """A model that calls a tool whenever it is asked something, and then says a text."""
+
+    def model(prompt: Prompt) -> Answer | str:
+        return Answer(calls=(call(tool),)) if isinstance(prompt.items[-1], UserMessage) else text
+
+    return model

@@ -6,6 +6,8 @@ import asyncio
 from datetime import timedelta
 
 from handoff import Deps, Flow, FromMetadata, Metadata, Pending, ToolCall, ToolError
+from handoff.core.items import Note, Output, UserMessage
+from handoff.testing import Talk
 
 
 class Order(Metadata):
@@ -124,3 +126,15 @@ def close_shop() -> str:
 
 #: An order with a price is taken up again after a silence.
 remind = desk.after(timedelta(minutes=10), to=desk.when(priced))
+
+
+def at_desk(talk: Talk[Order]) -> None:
+    """Come to where desk is to speak."""
+    talk.user("a chair")
+    talk.calls(choose, item="chair")
+
+
+def due(talk: Talk[Order]) -> list[str]:
+    """The texts of what the latest request added."""
+    assert talk.prompt is not None
+    return [item.text for item in talk.prompt.due if isinstance(item, UserMessage | Output | Note)]

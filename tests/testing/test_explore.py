@@ -1,107 +1,20 @@
-"""`explore`: what it plays, what it finds without being told, and the smallest schedule that it shows."""
+"""`explore`: what it plays, what it finds, and the smallest schedule that it shows."""
 
 from __future__ import annotations
 
-import importlib
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any, cast
-from unittest import mock
+from typing import Any
 
 import pytest
 
-from handoff import ConfigurationError, Deps, Flow, Metadata, Pending, RuleModel, ToolCall, ToolError
+from handoff import ConfigurationError, Flow, RuleModel, ToolError
 from handoff.backends.base import Prompt
-from handoff.core.items import Asked, Note, Output, Spoken, UserMessage
-from handoff.core.state import State
+from handoff.core.items import UserMessage
 from handoff.models import Answer
 from handoff.store import MemoryStore
 from handoff.testing import Message, Ruling, Scenario, ScheduleFailed, Talk, World, call, explore
-from handoff.testing.soundness import problem_of
-
-#: The module, which `handoff.core.receive` the function hides.
-core = importlib.import_module("handoff.core.receive")
-
-
-class Order(Metadata):
-    """What is known of the order."""
-
-    dish: str | None = None
-    paid: bool | None = None
-
-
-class Till(Deps):
-    """Where the money is."""
-
-    def __init__(self) -> None:
-        self.charges: list[int] = []
-        self.keys: dict[str, int] = {}
-
-
-flow = Flow("trattoria", metadata=Order, deps=Till)
-waiter = flow.assistant("waiter", instructions="Find out what the guest wants.")
-cashier = flow.assistant("cashier", instructions="Bill {{ dish }}.")
-
-
-@waiter.tool(to=cashier, sets="dish")
-def take_order(dish: str) -> str:
-    """Take the order."""
-    return f"One {dish}."
-
-
-@cashier.tool(to=waiter, sets="paid", idempotent=True)
-async def pay(order: Order, till: Till, call: ToolCall, amount: int) -> str:
-    """Take the money."""
-    order.paid = True
-    till.keys.setdefault(call.idempotency_key, amount)
-    till.charges.append(amount)
-    return "Paid."
-
-
-@cashier.tool()
-def weigh(till: Till, what: str) -> str:
-    """Weigh something."""
-    del till
-    return f"{what} is heavy."
-
-
-@waiter.tool(approval=True)
-def wine(till: Till, bottle: str) -> str:
-    """Open a bottle."""
-    till.charges.append(1)
-    return f"Here is {bottle}."
-
-
-@waiter.tool()
-def ring() -> Pending:
-    """Ring for the cook."""
-    return Pending("rung")
-
-
-def dinner(talk: Talk[Order]) -> None:
-    """A guest orders and pays."""
-    talk.user("A pizza")
-    talk.calls(take_order, dish="pizza")
-    talk.says("Coming up.")
-    talk.user("The bill")
-    talk.calls(call(pay, amount=12), call(weigh, what="tip"))
-    talk.says("Goodbye.")
-
-
-def charged_by_key(world: World[Any]) -> None:
-    """What was paid was paid once for each call."""
-    assert len(world.deps.keys) == len({ran.key for ran in world.ran if ran.tool == "pay"})
-
-
-def charged_once(world: World[Any]) -> None:
-    """No more was charged than calls were made."""
-    calls = {ran.key for ran in world.ran if ran.tool == "pay"}
-    assert len(world.deps.charges) <= len(calls), f"{len(world.deps.charges)} charges"
-
+from tests.testing.explore_flow import Order, Till, charged_by_key, charged_once, dinner, flow, ring, take_order, wine
 
 # -- what is looked at -------------------------------------------------------------------------------------------------
 
@@ -345,111 +258,3 @@ def test_what_depends_on_chance_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="did not lead to the same conversation twice"):
         explore(Scenario(["a", "b", "c"], model), flow, deps=lambda: shared)
-
-
-# -- what must hold, with something broken around the flow -------------------------------------------------------------
-
-
-@contextmanager
-def losing_messages() -> Iterator[None]:
-    """A core that takes a message up right after a handoff, and shows it to nobody."""
-    message = core.RULES[core.happened.MessageAccepted]
-
-    def losing(state: State, event: Any) -> State:
-        after = message(state, event)
-        handed_over = any(isinstance(item, Note) and item.kind == "handoff" for item in state.due)
-        return replace(after, due=state.due) if handed_over else after
-
-    with mock.patch.dict(core.RULES, {core.happened.MessageAccepted: losing}):
-        yield
-
-
-@contextmanager
-def doubling_messages() -> Iterator[None]:
-    """A core that takes every message up twice."""
-    message = core.RULES[core.happened.MessageAccepted]
-
-    def doubling(state: State, event: Any) -> State:
-        after = message(state, event)
-        return replace(after, due=(*after.due, after.due[-1]))
-
-    with mock.patch.dict(core.RULES, {core.happened.MessageAccepted: doubling}):
-        yield
-
-
-@contextmanager
-def running_lost_bodies_again() -> Iterator[None]:
-    """A core that takes every lost body for one that may run again."""
-    recovered = core.RULES[core.happened.Recovered]
-
-    def careless(state: State, event: Any) -> State:
-        run = state.run
-        if run is not None and run.batch is not None:
-            entries = tuple(replace(one, call=replace(one.call, idempotent=True)) for one in run.batch.entries)
-            state = replace(state, run=replace(run, batch=replace(run.batch, entries=entries)))
-        return recovered(state, event)
-
-    with mock.patch.dict(core.RULES, {core.happened.Recovered: careless}):
-        yield
-
-
-@pytest.mark.parametrize(
-    ("broken", "problem"),
-    [
-        pytest.param(losing_messages, "message m2 was taken, and is lost", id="message lost"),
-        pytest.param(doubling_messages, "message m1 is in the transcript 2 times", id="message twice"),
-        pytest.param(running_lost_bodies_again, "the body of take_order ran 2 times", id="body twice"),
-    ],
-)
-def test_what_must_hold_is_looked_at(broken: Any, problem: str) -> None:
-    """A framework that loses or doubles something is caught without any assert of the test."""
-
-    def model(prompt: Prompt) -> Answer | str:
-        last = prompt.items[-1]
-        ordering = prompt.assistant == "waiter" and isinstance(last, UserMessage)
-        return Answer(calls=(call(take_order, dish="pizza"),)) if ordering else "Well."
-
-    scenario = Scenario([Message("A pizza"), Message("Quickly!", "steer")], model)
-
-    with broken(), pytest.raises(ScheduleFailed) as failed:
-        explore(scenario, flow, deps=Till, cancels=0, expiries=0)
-
-    assert problem in failed.value.problem
-
-
-def test_nobody_is_left_waiting() -> None:
-    """A thread that cannot go on is stuck, and said to be."""
-
-    class Deaf(MemoryStore):
-        def inbox(self, thread: str) -> list[Any]:
-            del thread
-            return []
-
-    with pytest.raises(ScheduleFailed, match="message m1 was taken, and is lost"):
-        explore(dinner, flow, deps=Till, store=Deaf)
-
-
-@pytest.mark.parametrize(
-    ("outputs", "problem"),
-    [
-        pytest.param(0, "the call c1 of pay has 0 outputs", id="none"),
-        pytest.param(1, None, id="one"),
-        pytest.param(2, "the call c1 of pay has 2 outputs", id="two"),
-    ],
-)
-def test_each_call_has_one_output(outputs: int, problem: str | None) -> None:
-    """A call of a settled batch is answered once."""
-    spoken = Spoken("cashier", 1, "", (Asked("c1", "pay", "{}"),))
-    transcript = (spoken, *(Output(1, 1, "c1", "pay", "Paid.") for _ in range(outputs)))
-    world = SimpleNamespace(
-        transcript=transcript,
-        waiting=(),
-        refused=(),
-        sent=(),
-        state=SimpleNamespace(run=None),
-        ran=(),
-        rooms=SimpleNamespace(known=()),
-        is_final=False,
-    )
-
-    assert problem == problem_of(cast("World[Any]", world))
