@@ -116,7 +116,7 @@ class InlineBodies:
         if body.probe is None:
             return None
         try:
-            found = body.probe.finish(self.run(body.probe))
+            found = body.probe.finish(run(self.loop, body.probe))
         except Exception:  # noqa: BLE001 - a probe that fails has not said what happened
             return calls.Result("", {}, in_doubt=True)
         return None if found is None else calls.finished(body, found)
@@ -153,7 +153,7 @@ class InlineBodies:
             if pretended is not None:
                 returned = pretended()
             else:
-                returned = held.suspending.returned() if consults else self.run(held.body.bound)
+                returned = held.suspending.returned() if consults else run(self.loop, held.body.bound)
             return calls.finished(held.body, returned)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
             return self.failed(held, error)
@@ -167,14 +167,6 @@ class InlineBodies:
         """
         del held
         return calls.failed(error)
-
-    def run(self, bound: Bound | BoundProbe) -> object:
-        """Call a body that consults nobody, or a probe; return what it returned.
-
-        Args:
-            bound: the body.
-        """
-        return self.loop.run(bound.run()) if bound.is_async else bound.run()
 
     def _proceed(self, held: Held) -> bool:
         """Run a body that consults up to its end, or to where it waits for a room that has not answered."""
@@ -227,3 +219,13 @@ class InlineBodies:
         held, self.held = self.held, {}
         for one in held.values():
             one.suspending.abandon(one.body.bound)
+
+
+def run(loop: PrivateLoop, bound: Bound | BoundProbe) -> object:
+    """Call a body that consults nobody, or a probe; return what it returned.
+
+    Args:
+        loop: where it runs if it is asynchronous.
+        bound: the body.
+    """
+    return loop.run(bound.run()) if bound.is_async else bound.run()

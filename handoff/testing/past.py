@@ -15,8 +15,9 @@ from typing import Any
 from handoff.core.commands import Key
 from handoff.declaration.metadata import Deps
 from handoff.driving import calls
-from handoff.testing.bodies import Held, InlineBodies
+from handoff.testing.bodies import Held, InlineBodies, run
 from handoff.testing.driver import InlineDriver
+from handoff.testing.loop import PrivateLoop
 from handoff.testing.schedule import Broken, Ran
 from handoff.testing.suspending import Suspending
 
@@ -50,17 +51,17 @@ class Attempt:
         if self.report is not None:
             self.report(text, fraction)
 
-    def catch_up(self, other: Attempt, told: tuple[tuple[str, ...], ...], run: Callable[[Any], object]) -> None:
+    def catch_up(self, other: Attempt, told: tuple[tuple[str, ...], ...], loop: PrivateLoop) -> None:
         """Run the stretch that another has run.
 
         Args:
             other: the same in another world.
             told: each time it was run on, the rooms it was told of.
-            run: runs a body that consults nobody.
+            loop: where it runs if it is asynchronous.
         """
         if not self.body.tool.consults:
             with suppress(Exception, SystemExit):  # as it came out the first time
-                run(self.body.bound)
+                run(loop, self.body.bound)
             return
         for names in told:
             for name in names:
@@ -107,12 +108,12 @@ class Past:
         self.ran.append(Ran(tool.name, attempt.arguments, key, result.output, tool.idempotent))
         self.results[key] = result
 
-    def part(self, deps: Deps | None, run: Callable[[Any], object]) -> Mapping[Attempt, Attempt]:
+    def part(self, deps: Deps | None, loop: PrivateLoop) -> Mapping[Attempt, Attempt]:
         """Go its own way from here on, where it is a `copy.copy` of another; return its bodies by those of the other.
 
         Args:
             deps: what the process lends from here on; what the bodies have done is done to it.
-            run: runs a body that consults nobody.
+            loop: where asynchronous bodies run.
         """
         self.ran, self.results, self._asked = list(self.ran), dict(self.results), list(self._asked)
         if deps is None:  # nothing outside was done, and whoever has ended leaves no trace
@@ -122,7 +123,7 @@ class Past:
         for attempt, told in self._stretches:
             if attempt not in anew:
                 anew[attempt] = attempt.anew(deps)
-            anew[attempt].catch_up(attempt, told, run)
+            anew[attempt].catch_up(attempt, told, loop)
         for attempt in self._waiting:
             for name, asked in attempt.suspending.asked.items():
                 anew[attempt].suspending.asked[name].follow(asked)

@@ -5,7 +5,6 @@ A room is opened where the body waits for it. When it has come to rest, the body
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +29,7 @@ from handoff.driving.side_rooms import (
 from handoff.errors import KeyReused, RunFailed
 from handoff.events import RoomChanged
 from handoff.testing.driver import InlineDriver
+from handoff.testing.schedule import labelled
 from handoff.testing.suspending import Asked
 
 
@@ -128,14 +128,7 @@ class PlayedRooms(Mapping[str, R]):
     @property
     def labelled(self) -> dict[str, R]:
         """The rooms that have not answered, by name: of several of one name, the second is called `name#2`."""
-        found: dict[str, R] = {}
-        names = Counter[str]()
-        for seat in self._seats:
-            if not seat.asked.answered:
-                name = seat.asked.place.name
-                names[name] += 1
-                found[name if names[name] == 1 else f"{name}#{names[name]}"] = seat.played
-        return found
+        return labelled((seat.asked.place.name, seat.played) for seat in self._seats if not seat.asked.answered)
 
     @property
     def known(self) -> tuple[R, ...]:

@@ -5,8 +5,10 @@ A step is one thing that happens. It is written as a word, so that a whole sched
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 Disturbance: TypeAlias = Literal["early", "crash", "cancel", "expire", "fail", "silence"]
 #: All kinds of what is no ordinary course of things: a message that comes before the thread rests, and so on.
@@ -68,3 +70,20 @@ class Step:
         if self.kind in {"grace", "timeout"}:
             found.append("expire")
         return [*found, *(["crash"] if self.dies else [])]  # type: ignore[list-item]
+
+
+T = TypeVar("T")
+
+
+def labelled(things: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return things by what steps call them: of several of one name, the second is `name#2`.
+
+    Args:
+        things: each with its name, in a lasting order.
+    """
+    found: dict[str, T] = {}
+    times = Counter[str]()
+    for name, thing in things:
+        times[name] += 1
+        found[name if times[name] == 1 else f"{name}#{times[name]}"] = thing
+    return found

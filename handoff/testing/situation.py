@@ -7,7 +7,6 @@ it says so. A room's steps are steps of the thread whose call has opened it.
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -26,20 +25,22 @@ from handoff.driving.judge import wake_at
 from handoff.driving.side_rooms import INQUIRY
 from handoff.errors import ConfigurationError
 from handoff.events import RoomChanged
-from handoff.store.base import Store
+from handoff.store.base import RowKind, Store
 from handoff.testing.bodies import Held
 from handoff.testing.clock import OffsetClock, StoppedClock
 from handoff.testing.driver import InlineDriver
+from handoff.testing.loop import PrivateLoop
 from handoff.testing.past import Attempt, Past, WatchedBodies
 from handoff.testing.remaining import Remaining
 from handoff.testing.rooms import PlayedRooms
 from handoff.testing.scenario import Scenario, ask
-from handoff.testing.schedule import Broken, Step
+from handoff.testing.schedule import Broken, Step, labelled
 from handoff.testing.suspending import Asked
-from handoff.testing.view import View, Within
+from handoff.testing.telling import ToldLate
+from handoff.testing.view import Within
 
 
-class Situation(View[M]):
+class Situation(ToldLate[M]):
     """One thread of a scenario, as far as a schedule has come.
 
     Args:
@@ -56,6 +57,7 @@ class Situation(View[M]):
     Attributes:
         deps: what the process lends.
         rooms: the side rooms that its calls have opened, by name.
+        remaining: what is left to happen.
     """
 
     _clock_type = StoppedClock
@@ -71,18 +73,18 @@ class Situation(View[M]):
         store: Store | None = None,
         remaining: Remaining,
         past: Past,
-        may_raise: tuple[type[BaseException], ...] = (),
+        may_raise: tuple[type[BaseException], ...],
+        loop: PrivateLoop,
         _within: Within | None = None,
     ) -> None:
         self.deps: Any = deps
         self._scenario = scenario
-        self._remaining = remaining
+        self.remaining = remaining
         self._graced = 0
-        #: What has happened and was not told yet: an event between two states, or a speaker and a text.
-        self._seen: list[tuple[State, Event, State] | tuple[str, str]] = []
         super().__init__(flow, deps=deps, metadata=metadata, store=store, _within=_within)
         self._bodies.past = past
         self._bodies.may_raise = may_raise
+        self._bodies.loop = loop
         self.rooms: PlayedRooms[Situation[Any]] = PlayedRooms(
             self._room, self._mismatch, self._driver, self._told_of_room
         )
@@ -100,9 +102,10 @@ class Situation(View[M]):
             self._scenario,
             deps=None if inquiry.flow.deps is None else self.deps,
             metadata=inquiry.request,
-            remaining=self._remaining,
-            past=self._bodies.past,
+            remaining=self.remaining,
+            past=self.past,
             may_raise=self._bodies.may_raise,
+            loop=self._bodies.loop,
             _within=Within(str(asked.place), self.store, self._clock, self._bodies.loop),
         )
         return room, room._driver
@@ -130,10 +133,8 @@ class Situation(View[M]):
             past: what has been done to the deps.
             anew: the bodies that did it, by those of the other.
         """
-        self.deps, self.store, self._clock, self._remaining = deps, store, clock, remaining
-        self._seen, self.events, self.edits = list(self._seen), list(self.events), list(self.edits)
-        self._story = copy.copy(self._story)
-        self._story.part()
+        self.deps, self.store, self._clock, self.remaining = deps, store, clock, remaining
+        self.part_story()
         self._driver = copy.copy(self._driver)
         self._driver.part(store, clock, self.events.append, self._observe)
         self._driver.bodies = bodies = copy.copy(self._bodies)
@@ -165,7 +166,7 @@ class Situation(View[M]):
 
     def disturbing(self) -> list[Step]:
         """Return the disturbances there may be now."""
-        state, run, allows = self.state, self.state.run, self._remaining.allows
+        state, run, allows = self.state, self.state.run, self.remaining.allows
         steps: list[Step] = []
         if run is not None and allows("expire"):
             steps.append(Step("expire"))
@@ -184,14 +185,8 @@ class Situation(View[M]):
         return list(self.rooms.labelled.items())
 
     def _labelled(self) -> dict[str, Held]:
-        """Return the bodies that run, as steps call them: of several of one tool, the second is `tool#2`."""
-        names = Counter[str]()
-        found: dict[str, Held] = {}
-        for held in self._bodies.held.values():
-            name = held.body.tool.name
-            names[name] += 1
-            found[name if names[name] == 1 else f"{name}#{names[name]}"] = held
-        return found
+        """Return the bodies that run, as steps call them."""
+        return labelled((held.body.tool.name, held) for held in self._bodies.held.values())
 
     @staticmethod
     def _may_go_on(held: Held) -> bool:
@@ -236,15 +231,28 @@ class Situation(View[M]):
                 ended = happened.RunEnded(now, run.number, run.request, Status.FAILED, 0, "", "server_error")
                 self._driver.feed(ended)
             case "silence":
-                self._be_silent()
+                self.be_silent()
             case _:
                 raise ConfigurationError(f"{step} is no step of a schedule")
+
+    def post(self, kind: RowKind, data: Mapping[str, Any], key: str) -> None:
+        """Commit a row to the inbox, and let it act as far as it may.
+
+        Args:
+            kind: what it is.
+            data: its content.
+            key: its idempotency key.
+
+        Raises:
+            ThreadClosed: it is a message, and the flow reached its end.
+        """
+        self._driver.post(kind, data, key)
 
     def cancel(self) -> None:
         """Stop the run, if one is active."""
         run = self.state.run
         if run is not None:
-            self._driver.post("stop", {"run": run.number, "cause": "cancel"}, f"cancel:{run.number}")
+            self.post("stop", {"run": run.number, "cause": "cancel"}, f"cancel:{run.number}")
 
     def crash(self) -> None:
         """Forget all but the store, and go on from there."""
@@ -253,12 +261,13 @@ class Situation(View[M]):
         self._driver.crash()
         self._driver.feed()
 
-    def _be_silent(self) -> None:
+    def be_silent(self) -> None:
+        """Let the silence end that the thread waits for, if it does."""
         at = wake_at(self.flow, self.state)
         if at is not None:
             self._clock.move_to(at)
             data = {"stimuli": self.state.stimuli, "timed": self.state.timed}
-            self._driver.post("timer", data, f"timer:{data['stimuli']}:{data['timed']}")
+            self.post("timer", data, f"timer:{data['stimuli']}:{data['timed']}")
 
     def _answer(self) -> None:
         run, prompt = self.state.run, self.prompt
@@ -286,11 +295,11 @@ class Situation(View[M]):
         """Say what became of a call: as the world answered, or, for a call in doubt, as it truly was."""
         ticket = self._ticket(name)
         ruling = self._scenario.ruling(ticket, "resolve") if ticket.stage == "waiting" else None
-        result = self._bodies.past.results.get(f"{self.id}/{ticket.run}/{ticket.batch}/{ticket.call.id}")
+        result = self.past.results.get(f"{self.id}/{ticket.run}/{ticket.batch}/{ticket.call.id}")
         took_effect = ruling is not None or (result is not None and result.ran)
         output = ruling.text if ruling else result.output if result else "it did not happen"
         row = calls.settled_by(self.flow, self.state, ticket, output, happened=took_effect, by="")
-        self._driver.post("resolved", row, f"settle:{name}")
+        self.post("resolved", row, f"settle:{name}")
 
     def _ticket(self, name: str) -> Ticket:
         found = self.state.ticket(name)
@@ -345,31 +354,30 @@ class Situation(View[M]):
         rooms = [room.digest for room in self.rooms.all]
         return repr((known, visited, self._driver.transcript, rows, bodies, shown, self._graced, rooms))
 
+    @property
+    def past(self) -> Past:
+        """What bodies have done so far, those of side rooms included."""
+        return self._bodies.past
+
     # -- what is noted -------------------------------------------------------------------------------------------------
 
     def _observe(self, before: State, event: Event, after: State) -> None:
-        self._seen.append((before, event, after))
+        super()._observe(before, event, after)
         if isinstance(event, happened.StartRefused) and event.cause == "instructions":
             where = f" in the side room {self.id}" if self._is_room else ""
             raise Broken(f"no run could start{where}: {event.reason}")
 
     def _told_of_room(self, event: RoomChanged) -> None:
         self.events.append(event)
-        self._seen.append((f"room {event.room}", f"{event.stage}: {event.text}" if event.text else event.stage))
+        self.note(f"room {event.room}", f"{event.stage}: {event.text}" if event.text else event.stage)
 
     def tell(self) -> None:
-        """Bring `events`, `edits` and the story up to date: most worlds are never looked at."""
-        seen, self._seen = self._seen, []
-        for one in seen:
-            if len(one) == 2:  # noqa: PLR2004 - a speaker and a text
-                self._story.add(*one)
-            else:
-                super()._observe(*one)
+        """See `ToldLate.tell`; of the side rooms, too."""
+        super().tell()
         for room in self.rooms.all:
             room.tell()
 
     def __str__(self) -> str:
-        self.tell()
         parts = [super().__str__()]
         for room in self.rooms.all:
             shown = "\n".join(f"    {line}" for line in str(room).splitlines())

@@ -83,8 +83,9 @@ class World(Situation[M]):
             remaining=remaining,
             past=Past(),
             may_raise=may_raise,
+            loop=loop,
         )
-        self._bodies.loop = loop
+        self._loop = loop
         self.store.hooks.append(self._write)
 
     def fork(self, deps: Deps | None) -> Self:
@@ -94,11 +95,11 @@ class World(Situation[M]):
             deps: made anew; what the bodies have done so far is done to it.
         """
         assert isinstance(self.store, MemoryStore)
-        other, past, remaining = copy.copy(self), copy.copy(self._bodies.past), copy.copy(self._remaining)
+        other, past, remaining = copy.copy(self), copy.copy(self.past), copy.copy(self.remaining)
         store, clock = copy.copy(self.store), copy.copy(self._clock)
         store.part()
         remaining.part()
-        anew = past.part(deps, self._bodies.run)
+        anew = past.part(deps, self._loop)
         other.part(deps, store, clock, remaining, past, anew)
         return other
 
@@ -123,14 +124,14 @@ class World(Situation[M]):
 
     def rest(self) -> None:
         """Let go of what runs: the world goes no further, but can still be forked."""
-        self._bodies.past.rest()
+        self.past.rest()
 
     # -- for the asserts of a test -------------------------------------------------------------------------------------
 
     @property
     def ran(self) -> tuple[Ran, ...]:
         """The bodies that ran to their end, in order, those in side rooms and those whose outcome was lost included."""
-        return tuple(self._bodies.past.ran)
+        return tuple(self.past.ran)
 
     @property
     def schedule(self) -> str:
@@ -156,7 +157,7 @@ class World(Situation[M]):
     @property
     def may_die(self) -> bool:
         """Whether the process may still die."""
-        return self._remaining.allows("crash")
+        return self.remaining.allows("crash")
 
     def ordinary(self) -> list[Step]:
         """See `Situation.ordinary`."""
@@ -164,15 +165,15 @@ class World(Situation[M]):
 
     def disturbing(self) -> list[Step]:
         """See `Situation.disturbing`."""
-        run, allows = self.state.run, self._remaining.allows
+        run, allows = self.state.run, self.remaining.allows
         steps = [step for step in self._saying() if step.disturbances]
-        outstanding = run is not None or bool(self._bodies.held) or bool(self.store.inbox(self.id))
+        outstanding = run is not None or bool(self.held) or bool(self.store.inbox(self.id))
         steps += [Step("crash")] if outstanding and allows("crash") else []
         steps += [Step("cancel")] if run is not None and run.stop is None and allows("cancel") else []
         return [*steps, *super().disturbing()]
 
     def _saying(self) -> Iterator[Step]:
-        message = self._remaining.next
+        message = self.remaining.next
         if message is None:
             return
         if not isinstance(message, Message):
@@ -180,7 +181,7 @@ class World(Situation[M]):
                 yield Step("edit" if isinstance(message, Edit) else "pause")
         elif self.at_rest:
             yield Step("user")
-        elif self._remaining.allows("early") and message.while_running != "reject":
+        elif self.remaining.allows("early") and message.while_running != "reject":
             yield Step("early")
             for policy in self._policies:
                 if policy not in {message.while_running, "reject"}:
@@ -208,15 +209,15 @@ class World(Situation[M]):
             Broken: something that shows at once does not hold.
         """
         self.steps.append(step)
-        self._remaining.spend(step)
+        self.remaining.spend(step)
         self.writes, self._dies_at = 0, step.dies
         try:
             self.act(step)
         except ProcessDied:
-            self._seen.append(("crash", f"before write {step.dies} of {replace(step, dies=0)}"))
+            self.note("crash", f"before write {step.dies} of {replace(step, dies=0)}")
             self._dies_at = 0
             if step.kind in {"user", "early", "edit"} and step.dies == 1:
-                self._remaining.take_back()
+                self.remaining.take_back()
             self.crash()
 
     def act(self, step: Step) -> None:
@@ -227,49 +228,49 @@ class World(Situation[M]):
             case "edit":
                 self._edit()
             case "pause":
-                self._remaining.give()
-                self._be_silent()
+                self.remaining.give()
+                self.be_silent()
             case "cancel":
                 self.cancel()
             case "crash":
-                self._seen.append(("crash", "between two steps"))
+                self.note("crash", "between two steps")
                 self.crash()
             case _:
                 super().act(step)
 
     def _edit(self) -> None:
-        edit = self._remaining.next
+        edit = self.remaining.next
         assert isinstance(edit, Edit)
-        name = self._remaining.give()
-        self._driver.post("edit", {"id": name, "patch": to_jsonable_python(edit.fields)}, f"edit:{name}")
+        name = self.remaining.give()
+        self.post("edit", {"id": name, "patch": to_jsonable_python(edit.fields)}, f"edit:{name}")
 
     def _say(self, policy: str) -> None:
-        message = self._remaining.next
+        message = self.remaining.next
         assert isinstance(message, Message)
-        name = self._remaining.give()
+        name = self.remaining.give()
         data = {"id": name, "text": message.text, "policy": policy or message.while_running}
         try:
-            self._driver.post("message", data, f"user:{name}")
+            self.post("message", data, f"user:{name}")
         except ThreadClosed:
-            self._remaining.refuse(name)
+            self.remaining.refuse(name)
 
     # -- what is looked at ---------------------------------------------------------------------------------------------
 
     @property
     def sent(self) -> tuple[str, ...]:
         """Ids of the messages that were sent, in order."""
-        return self._remaining.sent
+        return self.remaining.sent
 
     @property
     def refused(self) -> frozenset[str]:
         """Ids of the messages that were refused because the thread was closed."""
-        return self._remaining.refused
+        return self.remaining.refused
 
     @property
     def digest(self) -> str:
         """All that the future depends on, as text: two worlds of one digest go on alike."""
-        outside = self._bodies.past.digest(outside=self.deps is not None)
-        return repr((super().digest, outside, self._remaining.digest))
+        outside = self.past.digest(outside=self.deps is not None)
+        return repr((super().digest, outside, self.remaining.digest))
 
     # -- what is noted -------------------------------------------------------------------------------------------------
 
@@ -283,7 +284,7 @@ class World(Situation[M]):
     def _observe(self, before: State, event: Event, after: State) -> None:
         super()._observe(before, event, after)
         if isinstance(event, happened.MessageRefused):
-            self._remaining.refuse(event.id)
+            self.remaining.refuse(event.id)
 
 
 #: Called with a world: asserts of a test.
