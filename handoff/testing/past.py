@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from handoff.core.commands import Key
 from handoff.declaration.metadata import Deps
@@ -20,6 +20,9 @@ from handoff.testing.driver import InlineDriver
 from handoff.testing.loop import PrivateLoop
 from handoff.testing.schedule import Broken, Ran
 from handoff.testing.suspending import Suspending
+
+Told: TypeAlias = tuple[tuple[str, ...], ...]
+"""Each time a body was run on in a stretch, the names of the rooms it was told of."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,12 +54,12 @@ class Attempt:
         if self.report is not None:
             self.report(text, fraction)
 
-    def catch_up(self, other: Attempt, told: tuple[tuple[str, ...], ...], loop: PrivateLoop) -> None:
+    def catch_up(self, other: Attempt, told: Told, loop: PrivateLoop) -> None:
         """Run the stretch that another has run.
 
         Args:
             other: the same in another world.
-            told: each time it was run on, the rooms it was told of.
+            told: what it was told.
             loop: where it runs if it is asynchronous.
         """
         if not self.body.tool.consults:
@@ -79,21 +82,21 @@ class Past:
         self.ran: list[Ran] = []
         #: What has come of them, by their call's idempotency key.
         self.results: dict[str, calls.Result] = {}
-        #: Each stretch: the body, and what it was told of each time it was run on in it.
-        self._stretches: list[tuple[Attempt, tuple[tuple[str, ...], ...]]] = []
+        #: Each stretch: the body, and what it was told.
+        self._stretches: list[tuple[Attempt, Told]] = []
         #: Those that wait for a room.
         self._waiting: list[Attempt] = []
         #: Those that a process has left where they waited.
         self._left: list[Attempt] = []
         #: What those that have waited have had the time to do.
-        self._asked: list[tuple[str, tuple[tuple[str, ...], ...], int]] = []
+        self._asked: list[tuple[str, Told, int]] = []
 
-    def add(self, attempt: Attempt, told: tuple[tuple[str, ...], ...], key: str, result: calls.Result | None) -> None:
+    def add(self, attempt: Attempt, told: Told, key: str, result: calls.Result | None) -> None:
         """Take note of a stretch.
 
         Args:
             attempt: the body.
-            told: each time it was run on, the rooms it was told of.
+            told: what it was told.
             key: its call's idempotency key.
             result: what came of it; None if it waits.
         """
