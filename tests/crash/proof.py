@@ -2,7 +2,7 @@
 
 `prove` goes through the points of a scenario, all of them or a sample. At each it kills one process, lets another
 finish, and compares what came of the thread with what comes of it when nobody kills anybody. Then it sees to it that
-there is no point beyond those it counted.
+there is no point beyond those it counted, but for requests to a server: how many there are depends on its speed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from tests.crash.moments import KINDS, Kind, Point
 from tests.crash.outcome import Outcome, differences, outcome_of, read_state
 from tests.crash.scenarios import ALL, Scenario
 from tests.crash.server import Server
+
+#: Further lives of a thread that did not come to the point where it was to be killed, where that depends on a server.
+ATTEMPTS = 3
 
 
 @dataclass(slots=True)
@@ -112,7 +115,7 @@ def prove(
             counts.killed_beside += result.killed
             counts.settled += result.settled
             counts.failures += result.failures
-        counts.beyond = [kind for kind in kinds if trials.dies_at(Point(kind, seen[kind] + 1))]
+        counts.beyond = [kind for kind in kinds if trials.exact(kind) and trials.dies_at(Point(kind, seen[kind] + 1))]
     return counts
 
 
@@ -156,6 +159,10 @@ class _Trials:
         assert code in {0, -signal.SIGKILL}, f"a process that nobody killed ended with exit code {code}"
         return code == -signal.SIGKILL
 
+    def exact(self, kind: Kind) -> bool:
+        """Return whether every life passes as many points of that kind; requests to a server depend on its speed."""
+        return self._scenario.at_server is None or kind != "model"
+
     def run(self, number: int, life: tuple[Point, float | None]) -> _Result:
         """Kill a thread where it is said, let it finish, and compare.
 
@@ -167,6 +174,12 @@ class _Trials:
         home = self._prepared(f"trial-{number}")
         where = self._words(first)
         code = self._live(home, first)
+        for attempt in range(0 if self.exact(first.kind) else ATTEMPTS):
+            if code != 0:
+                break
+            shutil.rmtree(home)
+            home = self._prepared(f"trial-{number}-{attempt}")
+            code = self._live(home, first)
         if code == -signal.SIGKILL and second is not None:
             again = self._point_of_recovery(home, first, second)
             where += f", again at {again} of the recovery"
