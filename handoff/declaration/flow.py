@@ -279,6 +279,7 @@ class Flow(Answers[M], Generic[M, D_co]):
         needed = self.deps
         if needed is not None and not isinstance(given, needed):
             got = "none were given" if given is None else f"{type(given).__name__} was given"
+            got = f"the class {given.__name__} itself was given" if isinstance(given, type) else got
             raise caller_place().refuse(f"{self.name} needs deps={needed.__name__}(...), but {got}")
         if needed is None and given is not None:
             raise caller_place().refuse(f"{self.name} takes no deps: declare Flow(..., deps={type(given).__name__})")
