@@ -330,7 +330,7 @@ async def test_a_run_that_is_over_is_not_asked_for_again() -> None:
     """A server that is silent until the run's deadline ends it expired."""
     async with scripted(events(chunk(content="he"), done=False), hangs=1) as script:
         chat = Chat("tiny", base_url=script.base_url, api_key=SECRET)
-        request = Request("t", 1, 1, "send", asked_for().prompt, SystemClock().now() + 0.1)
+        request = Request("t", 1, 1, "send", asked_for().prompt, SystemClock().now() + 1.0)
         found = [report async for report in chat.open(request)]
         await chat.close()
 
