@@ -109,7 +109,7 @@ async def _carry_out(world: World, thread: Thread, run: Run) -> None:
     fault = world.faults.take(run.operation, "stuck", "expire", "failed")
     if fault == "stuck":
         await world.clock.sleep(max(0.0, run.expires_at - world.clock.now()))
-        end(world, run, "expired")
+        end(world, run, "cancelled" if run.status == "cancelling" else "expired")
         return
     question = _question(thread, run)
     run.prompt_tokens += question.size

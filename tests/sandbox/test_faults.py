@@ -228,6 +228,21 @@ async def test_a_cancelled_run_may_complete_first(inside: Inside) -> None:
     assert "You said: good morning" == reply.content[0].text.value
 
 
+async def test_a_stuck_run_that_is_cancelled_ends_by_its_own_time(inside: Inside) -> None:
+    """`stuck` and `cancel_race` at once: what races with the cancel never comes, and the run is no lock for ever."""
+    clock = ManualClock()
+    faults = Faults([Scripted("stuck"), Scripted("cancel_race")])
+    async with inside(Sandbox(clock=clock, faults=faults, expire=60)) as client:
+        by = await client.beta.assistants.create(model="any")
+        run = await client.beta.threads.create_and_run(assistant_id=by.id, thread={"messages": [user("hello")]})
+        await clock.advance(1)
+        await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+        await clock.advance(60)
+        over = await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
+
+    assert "cancelled" == over.status
+
+
 async def test_every_answer_takes_its_time(inside: Inside) -> None:
     """`slow`: an answer comes after that many seconds of the sandbox's clock."""
     clock = ManualClock()
