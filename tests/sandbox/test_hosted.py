@@ -255,9 +255,10 @@ def test_their_events_are_those_of_the_document(
     response = httpx2.post(f"{base_url}/responses", json=body)
     if conformance is not None:
         conformance.check_stream(response.text)
-    with openai.OpenAI(base_url=base_url, api_key="any").responses.stream(
-        model="any", input=text, tools=[tool]
-    ) as events:
+    with (
+        openai.OpenAI(base_url=base_url, api_key="any") as client,
+        client.responses.stream(model="any", input=text, tools=[tool]) as events,
+    ):
         kinds = [event.type for event in events]
 
     assert "response.output_item.added" == kinds[2]
