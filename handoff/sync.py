@@ -50,57 +50,19 @@ class Threads(Generic[M]):
     ) -> None:
         flow.freeze()  # here, where the caller's line can still be told in a refusal
         flow.require_deps(deps)
-        self._loop = asyncio.new_event_loop()
-        self._loop_thread = threading.Thread(target=_serve, args=(self._loop,), name="handoff loop", daemon=True)
-        self._loop_thread.start()
-        self._entry = threading.RLock()
+        self._loop = _Loop()
         self._closed = False
-        self._ended = False
 
         async def make() -> asynchronous.Threads[M]:
             made = asynchronous.Threads(flow, deps=deps, backend=backend, store=store, clock=clock)
             return await made.__aenter__()
 
         try:
-            self._threads: asynchronous.Threads[M] = self.run(make())
+            self._threads: asynchronous.Threads[M] = self._loop.run(make())
         except BaseException:
-            self._end()
+            self._closed = True
+            self._loop.end()
             raise
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop thread and return what it returns.
-
-        Args:
-            work: the coroutine.
-        """
-        with self._entry:
-            if self._ended:
-                work.close()
-                raise ThreadsClosed
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        if threading.current_thread() is self._loop_thread:
-            # Only a body or a guard that runs there can come here, and would wait for itself.
-            future.cancel()
-            raise ConfigurationError("the blocking Threads were used from their own loop: an async tool cannot wait so")
-        try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise ThreadsClosed from None  # the loop ended before the work did
-        except KeyboardInterrupt:
-            future.cancel()
-            raise
-
-    def run_later(self, work: Coroutine[Any, Any, object]) -> None:
-        """Run a coroutine on the loop thread without waiting; after the close it is dropped.
-
-        Args:
-            work: the coroutine.
-        """
-        with self._entry:
-            if self._ended:
-                work.close()
-            else:
-                asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -116,25 +78,19 @@ class Threads(Generic[M]):
 
     def close(self) -> None:
         """Stop driving, let running bodies finish, and end the loop thread. A second call does nothing."""
-        with self._entry:
+        with self._loop.entry:
             if self._closed:
                 return
             self._closed = True
         try:
-            self.run(self._threads.close())
+            self._loop.run(self._threads.close())
         finally:
-            self._end()
-
-    def _end(self) -> None:
-        with self._entry:
-            self._ended = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._loop_thread.join()
+            self._loop.end()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        if not getattr(self, "_closed", True) and self._loop.is_running():
+        if not getattr(self, "_closed", True) and self._loop.running:
             _warn(f"unclosed {type(self).__module__}.{type(self).__name__}: use `with`", ResourceWarning, source=self)
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.stop()
 
     @property
     def flow(self) -> Flow[M, Any]:
@@ -148,30 +104,30 @@ class Threads(Generic[M]):
 
     def open(self, thread: str | None = None, *, metadata: M | None = None) -> Thread[M]:
         """As `handoff.Threads.open`."""
-        return Thread(self, self.run(self._threads.open(thread, metadata=metadata)))
+        return Thread(self._loop, self._loop.run(self._threads.open(thread, metadata=metadata)))
 
     def get(self, thread: str) -> Thread[M]:
         """As `handoff.Threads.get`."""
-        return Thread(self, self.run(self._threads.get(thread)))
+        return Thread(self._loop, self._loop.run(self._threads.get(thread)))
 
     def summaries(self) -> list[tuple[str, Summary]]:
         """As `handoff.Threads.summaries`."""
-        return self.run(self._threads.summaries())
+        return self._loop.run(self._threads.summaries())
 
     def recover(self) -> list[str]:
         """As `handoff.Threads.recover`."""
-        return self.run(self._threads.recover())
+        return self._loop.run(self._threads.recover())
 
     def sweep(self) -> list[str]:
         """As `handoff.Threads.sweep`."""
-        return self.run(self._threads.sweep())
+        return self._loop.run(self._threads.sweep())
 
 
 class Thread(Generic[M]):
     """One conversation, for code that blocks. Made by `Threads.open`."""
 
-    def __init__(self, threads: Threads[M], thread: asynchronous_thread.Thread[M]) -> None:
-        self._threads = threads
+    def __init__(self, loop: _Loop, thread: asynchronous_thread.Thread[M]) -> None:
+        self._loop = loop
         self._thread = thread
 
     @property
@@ -211,7 +167,7 @@ class Thread(Generic[M]):
 
     def transcript(self) -> tuple[Item, ...]:
         """As `handoff.Thread.transcript`."""
-        return self._threads.run(self._thread.transcript())
+        return self._loop.run(self._thread.transcript())
 
     @property
     def room(self) -> str:
@@ -220,11 +176,11 @@ class Thread(Generic[M]):
 
     def rooms(self) -> tuple[Thread[Any], ...]:
         """As `handoff.Thread.rooms`."""
-        return tuple(Thread(self._threads, room) for room in self._threads.run(self._thread.rooms()))
+        return tuple(Thread(self._loop, room) for room in self._loop.run(self._thread.rooms()))
 
     def send(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Reply:
         """As `handoff.Thread.send`."""
-        return self._threads.run(self._thread.send(content, while_running=while_running, key=key))
+        return self._loop.run(self._thread.send(content, while_running=while_running, key=key))
 
     def stream(
         self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None
@@ -241,51 +197,114 @@ class Thread(Generic[M]):
         try:
             while True:
                 try:
-                    yield self._threads.run(_next(events.__anext__))
+                    yield self._loop.run(_next(events.__anext__))
                 except StopAsyncIteration:
                     return
         finally:
             # An iteration that was left early may end anywhere, also on the loop thread or after the close.
-            self._threads.run_later(events.aclose())
+            self._loop.run_later(events.aclose())
 
     def post(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """As `handoff.Thread.post`."""
-        return self._threads.run(self._thread.post(content, while_running=while_running, key=key))
+        return self._loop.run(self._thread.post(content, while_running=while_running, key=key))
 
     def cancel(self) -> None:
         """As `handoff.Thread.cancel`."""
-        self._threads.run(self._thread.cancel())
+        self._loop.run(self._thread.cancel())
 
     def wake(self) -> bool:
         """As `handoff.Thread.wake`."""
-        return self._threads.run(self._thread.wake())
+        return self._loop.run(self._thread.wake())
 
     def wait(self) -> None:
         """As `handoff.Thread.wait`."""
-        self._threads.run(self._thread.wait())
+        self._loop.run(self._thread.wait())
 
     def edit(self, **fields: Any) -> EditReceipt:
         """As `handoff.Thread.edit`."""
-        return self._threads.run(self._thread.edit(**fields))
+        return self._loop.run(self._thread.edit(**fields))
 
     def approve(self, ticket: str, *, by: str = "") -> Decision:
         """As `handoff.Thread.approve`."""
-        return self._threads.run(self._thread.approve(ticket, by=by))
+        return self._loop.run(self._thread.approve(ticket, by=by))
 
     def refuse(self, ticket: str, reason: str = "", *, by: str = "") -> Decision:
         """As `handoff.Thread.refuse`."""
-        return self._threads.run(self._thread.refuse(ticket, reason, by=by))
+        return self._loop.run(self._thread.refuse(ticket, reason, by=by))
 
     def resolve(self, ticket: str, output: str, *, by: str = "") -> Decision:
         """As `handoff.Thread.resolve`."""
-        return self._threads.run(self._thread.resolve(ticket, output, by=by))
+        return self._loop.run(self._thread.resolve(ticket, output, by=by))
 
     def settle(self, ticket: str, output: str, *, happened: bool = True, by: str = "") -> Decision:
         """As `handoff.Thread.settle`."""
-        return self._threads.run(self._thread.settle(ticket, output, happened=happened, by=by))
+        return self._loop.run(self._thread.settle(ticket, output, happened=happened, by=by))
 
     def __repr__(self) -> str:
         return repr(self._thread)
+
+
+class _Loop:
+    """An event loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_serve, args=(self._loop,), name="handoff loop", daemon=True)
+        self._thread.start()
+        #: Held while it is judged whether work can still begin.
+        self.entry = threading.RLock()
+        self._ended = False
+
+    @property
+    def running(self) -> bool:
+        """Whether work on it goes on."""
+        return self._loop.is_running()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and return what it returns.
+
+        Args:
+            work: the coroutine.
+        """
+        with self.entry:
+            if self._ended:
+                work.close()
+                raise ThreadsClosed
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if threading.current_thread() is self._thread:
+            # Only a body or a guard that runs there can come here, and would wait for itself.
+            future.cancel()
+            raise ConfigurationError("the blocking Threads were used from their own loop: an async tool cannot wait so")
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise ThreadsClosed from None  # the loop ended before the work did
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+
+    def run_later(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine on the loop without waiting; after its end it is dropped.
+
+        Args:
+            work: the coroutine.
+        """
+        with self.entry:
+            if self._ended:
+                work.close()
+            else:
+                asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def stop(self) -> None:
+        """Stop it without waiting."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def end(self) -> None:
+        """Stop it, begin nothing more, and wait for its thread."""
+        with self.entry:
+            self._ended = True
+        self.stop()
+        self._thread.join()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -1,46 +1,36 @@
 """One conversation: send, stream, cancel, edit, decide (asyncio).
 
-Whatever a sender hands in is committed to the inbox before it gets its receipt (L3); then the thread is driven here,
-unless another process drives it, and the sender follows the journal until its answer is there.
+What a user calls, and nothing else; how it is committed, driven and followed is `handoff.driving.hosted`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
+from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from handoff.content import Content, message_row
-from handoff.core import fold
-from handoff.core.codec import load
+from handoff.content import Content
 from handoff.core.events import EditDenied, Edited, Event
 from handoff.core.items import Item
 from handoff.core.state import State, Ticket
 from handoff.core.usage import Usage
 from handoff.declaration.assistants import Assistant
-from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Metadata
 from handoff.driving import calls
-from handoff.driving.bodies import FOLLOW
 from handoff.driving.decisions import Decision, Verdict, decide
-from handoff.driving.driver import Driver
-from handoff.driving.replies import Collector, Reply
+from handoff.driving.hosted import Hosted, WhileRunning
+from handoff.driving.replies import Reply
 from handoff.driving.side_rooms import room_place
-from handoff.errors import ConfigurationError, HandoffError, KeyReused, TicketClosed
+from handoff.errors import ConfigurationError, HandoffError, TicketClosed
 from handoff.events import ThreadEvent
-from handoff.store.base import Receipt, RowKind
+from handoff.store.base import Receipt
 
-if TYPE_CHECKING:
-    from handoff.threads import Threads
+__all__ = ["EditReceipt", "M", "Thread", "WhileRunning"]
 
 M = TypeVar("M", bound=Metadata, default=Metadata)
-R = TypeVar("R")
-
-WhileRunning: TypeAlias = Literal["queue", "steer", "interrupt", "reject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +46,32 @@ class EditReceipt:
 class Thread(Generic[M]):
     """One conversation. Made by `Threads.open`; what it shows is as of the latest commit this process has seen."""
 
-    def __init__(self, threads: Threads[M], thread: str, state: State) -> None:
-        self._threads = threads
-        self.id = thread
-        #: The thread as a value; see `handoff.core.state.State`.
-        self.state = state
+    def __init__(self, hosted: Hosted) -> None:
+        self._hosted = hosted
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
     @property
+    def id(self) -> str:
+        """Its id."""
+        return self._hosted.id
+
+    @property
+    def state(self) -> State:
+        """The thread as a value; see `handoff.core.state.State`."""
+        return self._hosted.state
+
+    @property
     def assistant(self) -> Assistant[M]:
         """The active assistant; `Flow.end` once the thread is closed."""
-        flow = self._threads.flow
+        flow = self._hosted.host.flow
         return flow.end if self.state.closed else flow.assistants[self.state.assistant]
 
     @property
     def metadata(self) -> M:
         """A copy of the metadata."""
-        return self._threads.flow.metadata_from(self.state.metadata)
+        found: M = self._hosted.host.flow.metadata_from(self.state.metadata)
+        return found
 
     @property
     def status(self) -> str:
@@ -94,7 +92,7 @@ class Thread(Generic[M]):
 
     async def transcript(self) -> tuple[Item, ...]:
         """Return what was said and done, in order, with what still waits to be sent."""
-        driver = await self._caught_up()
+        driver = await self._hosted.caught_up()
         return (*driver.journaled.transcript, *self.state.due)
 
     @property
@@ -105,14 +103,7 @@ class Thread(Generic[M]):
 
     async def rooms(self) -> tuple[Thread[Any], ...]:
         """Return the side rooms that its calls have opened, in the order of the calls; their `room` is their name."""
-        return await self._threads.rooms.of(self.id)
-
-    async def _caught_up(self) -> Driver:
-        """Return the thread's driver, having seen what others have done."""
-        driver = self._threads.driver(self.id)
-        await driver.catch_up()
-        self.state = driver.journaled.state
-        return driver
+        return tuple(Thread(room) for room in await self._hosted.host.rooms.of(self.id))
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -132,9 +123,9 @@ class Thread(Generic[M]):
             KeyReused: if the key was used with other content.
             ContentRefused: if a part of it cannot be sent, or not to this backend.
         """
-        with self._listening(key) as sender:
-            await self._hand_in(sender, content, while_running)
-            return await self._follow(sender.answer)
+        with self._hosted.listening(key) as sender:
+            await self._hosted.hand_in(sender, content, while_running)
+            return await self._hosted.follow(sender.answer)
 
     async def stream(
         self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None
@@ -155,9 +146,10 @@ class Thread(Generic[M]):
             RunFailed: after the last event, if the turn ended without a reply; and the errors of `send`.
         """
         queue: asyncio.Queue[ThreadEvent | None] = asyncio.Queue()
-        with self._threads.listeners.watching(self.id, queue.put_nowait), self._listening(key) as sender:
-            await self._hand_in(sender, content, while_running)
-            following = asyncio.create_task(self._follow(sender.answer))
+        hosted = self._hosted
+        with hosted.host.listeners.watching(self.id, queue.put_nowait), hosted.listening(key) as sender:
+            await hosted.hand_in(sender, content, while_running)
+            following = asyncio.create_task(hosted.follow(sender.answer))
             following.add_done_callback(lambda _: queue.put_nowait(None))
             try:
                 while (event := await queue.get()) is not None:
@@ -172,100 +164,25 @@ class Thread(Generic[M]):
 
         It watches from its first step on. `stream` is for one message and its answer; this is for whoever looks on.
         """
-        return self._threads.listeners.events(self.id)
+        return self._hosted.host.listeners.events(self.id)
 
     async def post(self, content: Content, *, while_running: WhileRunning = "queue", key: str | None = None) -> Receipt:
         """Send a message and return as soon as it is committed; the arguments and errors are those of `send`."""
-        receipt = await self._post_message(content, while_running, key or self._threads.clock.new_id())
+        receipt = await self._hosted.post_message(content, while_running, key or self._hosted.host.clock.new_id())
         await self.wake()
         return receipt
 
-    async def _post_message(self, content: Content, while_running: WhileRunning, key: str) -> Receipt:
-        if while_running not in {"queue", "steer", "interrupt", "reject"}:
-            raise ConfigurationError(f"while_running={while_running!r}: use queue, steer, interrupt or reject")
-        data = message_row(key, content, while_running, self._threads.backend)
-        try:
-            return await self._post("message", data, key=f"user:{key}", reject=while_running == "reject")
-        except KeyReused:
-            raise KeyReused(self.id, key) from None  # as its sender knows it
-
-    @contextlib.contextmanager
-    def _listening(self, key: str | None) -> Generator[_Sender]:
-        """Listen for the answer to a message that is about to be sent."""
-        sender = _Sender(self._threads.clock.new_id() if key is None else key, self._threads.flow)
-        with (
-            self._threads.listeners.observing(self.id, sender.observe),
-            self._threads.listeners.awaiting(self.id, sender.answer),
-        ):
-            yield sender
-
-    async def _hand_in(self, sender: _Sender, content: Content, while_running: WhileRunning) -> None:
-        driver = self._threads.driver(self.id)
-        if not driver.journaled.known:  # what was there at the first look is told to nobody: the answer may not be that
-            await driver.catch_up()
-        receipt = await self._post_message(content, while_running, sender.collector.message)
-        if receipt.repeated:
-            await driver.catch_up()
-            sender.collector = await self._replayed(driver, sender.collector.message)
-            sender.settle()
-
-    async def _replayed(self, driver: Driver, message: str) -> Collector:
-        """Return a collector that has seen all the driver has: the message is older than this sender."""
-        collector = Collector(message, self._threads.flow)
-        state: State | None = None
-        seq = 0
-        while seq < driver.journaled.seq:
-            for record in await self._threads.call(self._threads.store.journal, self.id, seq):
-                if record.seq > driver.journaled.seq:
-                    break  # the driver shows it when it gets there
-                event = load(record.data)
-                after = fold(state, event)
-                if state is not None:
-                    collector.see(state, event, after)
-                state, seq = after, record.seq
-        return collector
-
-    async def _follow(self, answer: asyncio.Future[R | HandoffError]) -> R:
-        """Drive the thread, or watch whoever drives it, until the answer is there."""
-        while not answer.done():
-            driver = self._threads.driver(self.id)
-            if await driver.wake():
-                await answer
-                break
-            await driver.catch_up()
-            if not answer.done():
-                await self._threads.clock.sleep(FOLLOW)
-        found = answer.result()
-        if isinstance(found, HandoffError):
-            raise found
-        return found
-
     async def cancel(self) -> None:
         """Stop the active run and return when it has ended; if none is active, nothing happens (C1)."""
-        await self._caught_up()
-        run = self.state.run
-        if run is None:
-            return
-        ended: asyncio.Future[HandoffError | None] = asyncio.get_running_loop().create_future()
-
-        def observe(before: State, event: Event, after: State) -> None:
-            del before, event
-            if (after.run is None or after.run.number != run.number) and not ended.done():
-                ended.set_result(None)
-
-        with self._threads.listeners.observing(self.id, observe), self._threads.listeners.awaiting(self.id, ended):
-            await self._post("stop", {"run": run.number, "cause": "cancel"}, key=f"cancel:{run.number}")
-            await self._caught_up()
-            if self.state.run is not None and self.state.run.number == run.number:
-                await self._follow(ended)
+        await self._hosted.cancel()
 
     async def wake(self) -> bool:
         """Do what is outstanding, if nobody else drives the thread; return whether this process drives it."""
-        return await self._threads.driver(self.id).wake()
+        return await self._hosted.wake()
 
     async def wait(self) -> None:
         """Return when nothing is under way on the thread in this process any more, bodies of tickets included."""
-        await self._threads.driver(self.id).idle()
+        await self._hosted.driver.idle()
 
     # -- metadata and tickets ------------------------------------------------------------------------------------------
 
@@ -284,7 +201,8 @@ class Thread(Generic[M]):
             patch = to_jsonable_python(fields)
         except PydanticSerializationError as error:
             return EditReceipt(applied=False, reason=str(error))
-        name = self._threads.clock.new_id()
+        hosted = self._hosted
+        name = hosted.host.clock.new_id()
         judged: asyncio.Future[EditReceipt | HandoffError] = asyncio.get_running_loop().create_future()
 
         def observe(before: State, event: Event, after: State) -> None:
@@ -294,13 +212,13 @@ class Thread(Generic[M]):
             if isinstance(event, EditDenied) and event.id == name and not judged.done():
                 judged.set_result(EditReceipt(applied=False, reason=event.reason))
 
-        with self._threads.listeners.observing(self.id, observe), self._threads.listeners.awaiting(self.id, judged):
-            await self._caught_up()
+        with hosted.answering(observe, judged):
+            await hosted.caught_up()
             try:
-                await self._post("edit", {"id": name, "patch": patch}, key=f"edit:{name}")
+                await hosted.post("edit", {"id": name, "patch": patch}, key=f"edit:{name}")
             except ConfigurationError as error:  # no store can keep it
                 return EditReceipt(applied=False, reason=str(error))
-            return await self._follow(judged)
+            return await hosted.follow(judged)
 
     async def approve(self, ticket: str, *, by: str = "") -> Decision:
         """Let a call that waits for approval run; its result comes as a message.
@@ -353,54 +271,21 @@ class Thread(Generic[M]):
         Raises:
             TicketClosed: if it is not open, or still waits for approval.
         """
-        await self._caught_up()
+        hosted = self._hosted
+        await hosted.caught_up()
         found = self.state.ticket(ticket)
         if found is None or found.stage == "approval":
             raise TicketClosed(self.id, ticket)
-        row = calls.settled_by(self._threads.flow, self.state, found, output, happened=happened, by=by)
-        await self._post("resolved", row, key=f"settle:{ticket}:{self._threads.clock.new_id()}")
+        row = calls.settled_by(hosted.host.flow, self.state, found, output, happened=happened, by=by)
+        await hosted.post("resolved", row, key=f"settle:{ticket}:{hosted.host.clock.new_id()}")
         await self.wake()
         return Decision(ticket, "result", by)
 
     async def _decide(self, ticket: str, outcome: Verdict, *, reason: str = "", by: str = "") -> Decision:
-        threads = self._threads
-        made = await threads.call(
-            decide, threads.store, self.id, ticket, outcome, reason=reason, by=by, clock=threads.clock
-        )
+        host = self._hosted.host
+        made = await host.call(decide, host.store, self.id, ticket, outcome, reason=reason, by=by, clock=host.clock)
         await self.wake()
         return made
 
-    async def _post(self, kind: RowKind, data: Mapping[str, Any], *, key: str, reject: bool = False) -> Receipt:
-        try:
-            return await self._threads.call(
-                self._threads.store.post,
-                self.id,
-                kind,
-                data,
-                at=self._threads.clock.now(),
-                key=key,
-                reject_if_busy=reject,
-            )
-        except asyncio.CancelledError:
-            # The row may be committed all the same, and then nobody else sees to it.
-            self._threads.later(self.wake())
-            raise
-
     def __repr__(self) -> str:
         return f"<thread {self.id} at {self.state.assistant}>"
-
-
-class _Sender:
-    """Whoever waits for the answer to one message."""
-
-    def __init__(self, message: str, flow: Flow[Any, Any]) -> None:
-        self.collector = Collector(message, flow)
-        self.answer: asyncio.Future[Reply | HandoffError] = asyncio.get_running_loop().create_future()
-
-    def observe(self, before: State, event: Event, after: State) -> None:
-        self.collector.see(before, event, after)
-        self.settle()
-
-    def settle(self) -> None:
-        if self.collector.answer is not None and not self.answer.done():
-            self.answer.set_result(self.collector.answer)

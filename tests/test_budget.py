@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from handoff import Flow, Metadata, SqlStore, Threads
-from handoff import threads as threads_module
 from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
 from handoff.core import receive, replacing
@@ -20,6 +19,7 @@ from handoff.core.events import ThreadOpened
 from handoff.core.items import Asked, UserMessage
 from handoff.core.state import State
 from handoff.declaration import effects
+from handoff.driving import host as host_module
 from handoff.events import ThreadEvent, TransitionTaken
 from handoff.limits import Limits
 from handoff.store.access import StoreAccess
@@ -119,7 +119,7 @@ async def test_a_durable_handoff_calls_its_store_twelve_times(tmp_path: Path, mo
 
 async def test_what_nobody_watches_is_not_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The events for watchers are derived where there is one, and only there."""
-    count = counting(monkeypatch, threads_module, "told")
+    count = counting(monkeypatch, host_module, "told")
     await handoffs(MemoryStore())
     unwatched = count[0]
     seen: list[ThreadEvent] = []

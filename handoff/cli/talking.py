@@ -23,6 +23,7 @@ from handoff import (
     ThreadClosed,
     ThreadEvent,
     Threads,
+    ThreadUnknown,
     Usage,
 )
 from handoff.cli.connecting import Server, advice_about, backend_of
@@ -210,7 +211,12 @@ class _Talk:
         self._printer.show(event)
 
     async def _open(self, threads: Threads[Any], name: str) -> Thread[Any]:
-        stored = await threads.call(threads.store.summary, name) is not None
+        try:
+            await threads.get(name)
+        except ThreadUnknown:
+            stored = False
+        else:
+            stored = True
         thread = await threads.open(name, metadata=self._metadata)
         self._past = 0
         if stored:

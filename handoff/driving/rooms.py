@@ -37,8 +37,8 @@ from handoff.errors import HandoffError, KeyReused, RunFailed, ThreadsClosed
 from handoff.events import RoomChanged
 
 if TYPE_CHECKING:
-    from handoff.thread import Thread
-    from handoff.threads import Threads
+    from handoff.driving.host import Host
+    from handoff.driving.hosted import Hosted
 
 #: Seconds between two looks at a room that rests and waits for a decision, which another process may post.
 REST = 1.0
@@ -54,15 +54,15 @@ class _Open:
 
 
 class Rooms:
-    """The rooms of one `Threads`.
+    """The rooms of one host.
 
     Args:
-        threads: the threads whose bodies consult.
-        wings: by name, the threads of the flows they consult, in the same store.
+        host: of the threads whose bodies consult.
+        wings: by name, the hosts of the flows they consult, in the same store.
     """
 
-    def __init__(self, threads: Threads[Any], wings: Mapping[str, Threads[Any]]) -> None:
-        self._threads = threads
+    def __init__(self, host: Host, wings: Mapping[str, Host]) -> None:
+        self._host = host
         self._wings = wings
         #: Rooms by the body that asked for them; bodies ask from any thread.
         self._open: dict[tuple[str, Place], dict[str, _Open]] = {}
@@ -88,7 +88,7 @@ class Rooms:
             rooms = self._open.setdefault((thread, command.place), {})
             found = rooms.get(inquiry.room)
             if found is None or found.future.cancelled():
-                work = _Visit(self._threads, self._wings[inquiry.flow.name], place, command, tool, inquiry).answer()
+                work = _Visit(self._host, self._wings[inquiry.flow.name], place, command, tool, inquiry).answer()
                 future = asyncio.run_coroutine_threadsafe(work, loop)
                 found = _Open(inquiry, Consultation(future), future)
                 rooms[inquiry.room] = found
@@ -114,38 +114,38 @@ class Rooms:
         Args:
             thread: its id.
         """
-        place, host = room_place(thread), self._threads.host
-        if place is None or host is None or self._threads.is_own(thread):
+        place, above = room_place(thread), self._host.parent
+        if place is None or above is None or self._host.is_own(thread):
             return True
-        if host.closed:
+        if above.closed:
             return False
-        parent = host.driver(place.thread)
+        parent = above.driver(place.thread)
         await parent.catch_up()  # who waits may do so in another process
         return not calls.is_decided(parent.journaled.state, RunBody(place.run, place.batch, place.call))
 
     # -- looking at them -----------------------------------------------------------------------------------------------
 
-    def wing_of(self, flow: str) -> Threads[Any]:
-        """Return the threads of a flow that is consulted from here, at whatever remove; the host's for any other.
+    def wing_of(self, flow: str) -> Host:
+        """Return the host of a flow that is consulted from here, at whatever remove; this one for any other.
 
         Args:
             flow: its name.
         """
         wings = self._wings.values()
         below = [one for wing in wings if (one := wing.rooms.wing_of(flow)) is not wing]
-        return next((one for one in (*wings, *below) if one.flow.name == flow), self._threads)
+        return next((one for one in (*wings, *below) if one.flow.name == flow), self._host)
 
-    async def of(self, thread: str) -> tuple[Thread[Any], ...]:
+    async def of(self, thread: str) -> tuple[Hosted, ...]:
         """Return the rooms that the calls of a thread have opened, in the order of the calls; drives none of them.
 
         Args:
             thread: the parent's id.
         """
-        found = await self._threads.call(self._threads.store.threads, f"{thread}/")
+        found = await self._host.call(self._host.store.threads, f"{thread}/")
         places = [(place, one) for name, one in found if (place := room_place(name)) and place.thread == thread]
         rooms = [(place, self._wings[one.flow]) for place, one in places if one.flow in self._wings]
 
-        def order(room: tuple[RoomPlace, Threads[Any]]) -> tuple[int, int, str, str]:
+        def order(room: tuple[RoomPlace, Host]) -> tuple[int, int, str, str]:
             place, _ = room
             return place.run, place.batch, place.call, place.name
 
@@ -157,8 +157,8 @@ class _Visit:
 
     def __init__(
         self,
-        host: Threads[Any],
-        wing: Threads[Any],
+        host: Host,
+        wing: Host,
         place: RoomPlace,
         command: RunBody,
         tool: str,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handoff.core.state import Phase
 from handoff.errors import StoreError
 
 if TYPE_CHECKING:
-    from handoff.threads import Threads
+    from handoff.driving.host import Host
 
 logger = logging.getLogger("handoff")
 
@@ -27,11 +27,11 @@ class Silences:
     """The sweeper.
 
     Args:
-        threads: the threads it watches.
+        host: whose threads it watches.
     """
 
-    def __init__(self, threads: Threads[Any]) -> None:
-        self._threads = threads
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._sweeper: asyncio.Task[None] | None = None
         self._rearmed = asyncio.Event()
         #: When the sweeper will look next, Unix seconds.
@@ -66,8 +66,8 @@ class Silences:
             self._rearmed.clear()
             self._next_look = float("inf")  # a silence that begins from here on is seen below, or wakes us
             wait = await self._swept()
-            self._next_look = self._threads.clock.now() + wait
-            sleep = asyncio.ensure_future(self._threads.clock.sleep(wait))
+            self._next_look = self._host.clock.now() + wait
+            sleep = asyncio.ensure_future(self._host.clock.sleep(wait))
             rearmed = asyncio.ensure_future(self._rearmed.wait())
             try:
                 await asyncio.wait({sleep, rearmed}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,32 +78,32 @@ class Silences:
 
     async def _swept(self) -> float:
         """Sweep, and return the seconds until the next silence of this flow ends."""
-        now = self._threads.clock.now()
+        now = self._host.clock.now()
         try:
             await self.sweep()
-            timers = await self._threads.call(self._threads.store.timers, now + HORIZON)
-            mine = {name for name, _ in await self._threads.summaries()} if timers else set[str]()
+            timers = await self._host.call(self._host.store.timers, now + HORIZON)
+            mine = {name for name, _ in await self._host.summaries()} if timers else set[str]()
             ends = [at for name, at in timers if name in mine]
         except StoreError:
             logger.exception("silences could not be looked at")
             return PAUSE
         if not ends:
             return HORIZON
-        return max(0.0, ends[0] - self._threads.clock.now()) if ends[0] > now else PAUSE
+        return max(0.0, ends[0] - self._host.clock.now()) if ends[0] > now else PAUSE
 
     async def sweep(self) -> list[str]:
         """Act on the silences that have ended by now; return the threads they ended on (D5)."""
-        timers = await self._threads.call(self._threads.store.timers, self._threads.clock.now())
-        mine = {name for name, _ in await self._threads.summaries()} if timers else set[str]()
+        timers = await self._host.call(self._host.store.timers, self._host.clock.now())
+        mine = {name for name, _ in await self._host.summaries()} if timers else set[str]()
         return [name for name, _ in timers if name in mine and await self._silence_ended(name)]
 
     async def _silence_ended(self, name: str) -> bool:
-        driver = self._threads.driver(name)
+        driver = self._host.driver(name)
         await driver.catch_up()
         state = driver.journaled.state
         if state.phase is not Phase.REST:
             return False
         data = {"stimuli": state.stimuli, "timed": state.timed}
         key = f"timer:{state.stimuli}:{state.timed}"
-        await self._threads.call(self._threads.store.post, name, "timer", data, at=self._threads.clock.now(), key=key)
-        return await self._threads.woke(name)
+        await self._host.call(self._host.store.post, name, "timer", data, at=self._host.clock.now(), key=key)
+        return await self._host.woke(name)

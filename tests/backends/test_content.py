@@ -174,7 +174,7 @@ async def test_parts_outlive_a_restart(tmp_path: Path) -> None:
     async with Threads(shop(), backend=Embedded(Plays()), store=store) as threads:
         thread = await threads.open("t")
         row = {"id": "m", "text": "look", "policy": "queue", "parts": dump_parts([Text("look"), PICTURE, MENU])}
-        await threads.call(threads.store.post, "t", "message", row, at=threads.clock.now(), key="user:m")
+        await threads._host.call(threads.store.post, "t", "message", row, at=threads._host.clock.now(), key="user:m")
     async with Threads(shop(), backend=Embedded(model), store=store_again) as threads:
         thread = await threads.open("t")
         await thread.wait()

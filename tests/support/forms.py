@@ -48,6 +48,10 @@ class Awaited:
     def _wrapped(self, returned: Any) -> Any:
         return Awaited(returned, self._callers) if isinstance(returned, handoff.sync.Thread) else returned
 
+    async def run(self, work: Any) -> Any:
+        """What a coroutine returns on the loop of the blocking object."""
+        return await self._call(lambda: self._blocking._loop.run(work))
+
     async def _call(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._callers, work)
 

@@ -192,7 +192,7 @@ class _Conversation:
             self._played.problems.append(problem())
 
     async def _look(self, thread: Thread[Any], threads: Threads[Any]) -> None:
-        records = await threads.call(threads.store.journal, "t")
+        records = await threads._host.call(threads.store.journal, "t")
         events = [load(record.data) for record in records]
         refused = {one.id for one in events if isinstance(one, MessageRefused)}
         accepted = [one.text for one in events if isinstance(one, MessageAccepted) and one.id not in refused]
@@ -206,7 +206,7 @@ class _Conversation:
         bodies = len(self._bench.ran)
         self._claim(bodies <= begun.total(), lambda: f"{bodies} bodies ran, {begun.total()} were begun")
         outputs = Counter((one.run, one.batch, one.call) for one in items if isinstance(one, Output))
-        rows = await threads.call(threads.store.ledger, "t")
+        rows = await threads._host.call(threads.store.ledger, "t")
         calls = Counter((row.run, row.batch, row.call) for row in rows)
         self._claim(calls == outputs, lambda: f"calls {calls - outputs} lack an output, {outputs - calls} have two")
         self._claim(thread.status in {"rest", "closed"}, lambda: f"the thread is {thread.status}")

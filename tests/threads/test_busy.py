@@ -365,9 +365,9 @@ async def test_a_cancel_that_comes_too_late_does_not_wedge_the_thread(world: Wor
         thread = await threads.open("t")
         await thread.send("one")
         if world.form == "asyncio":
-            await threads.call(threads.store.post, "t", "stop", STALE, at=0.0)
+            await threads._host.call(threads.store.post, "t", "stop", STALE, at=0.0)
         else:
-            await threads.run(threads._threads.call(threads.store.post, "t", "stop", STALE, at=0.0))
+            await threads.run(threads._threads._host.call(threads.store.post, "t", "stop", STALE, at=0.0))
         await thread.wake()
         reply = await thread.send("two", while_running="reject")
 

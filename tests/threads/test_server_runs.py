@@ -147,7 +147,7 @@ async def test_the_servers_id_of_an_assistant_is_journaled(world: World) -> None
     async with world.threads(FLOW, backend=Keeps(accepts)) as threads:
         thread = await threads.open("t")
         await thread.send("one")
-        records = await threads.call(threads.store.journal, "t")
+        records = await threads._host.call(threads.store.journal, "t")
     events = [load(record.data) for record in records]
 
     assert ["asst_1"] == [one.assistant_id for one in events if isinstance(one, RequestAccepted)]

@@ -126,7 +126,7 @@ def test_an_async_tool_that_uses_the_blocking_form_is_told_so() -> None:
 def test_a_forgotten_close_warns_and_ends_the_loop() -> None:
     """Threads that are dropped unclosed say so, as a file does, and their loop ends."""
     threads = open_threads()
-    loop = threads._loop_thread
+    loop = threads._loop._thread
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del threads

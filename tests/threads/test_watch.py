@@ -85,7 +85,7 @@ async def test_a_watch_that_is_left_leaves_nothing_behind() -> None:
         assert "message" == (await first).type
         await events.aclose()
 
-        assert not threads.listeners.watched("t")
+        assert not threads._host.listeners.watched("t")
 
 
 async def test_a_watch_that_begins_after_the_close_ends_at_once() -> None:
@@ -102,7 +102,7 @@ async def test_a_thread_that_cannot_go_on_ends_the_watch_with_the_reason() -> No
     """Who looks on reads why nothing will happen here any more."""
     async with Threads(FLOW) as threads:
         _, looking = await begun(await threads.open("t"))
-        threads.listeners.fail("t", StoreError("the disk is full"))
+        threads._host.listeners.fail("t", StoreError("the disk is full"))
 
         with pytest.raises(StoreError, match="the disk is full"):
             await looking

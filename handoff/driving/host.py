@@ -1,0 +1,336 @@
+"""What the process that hosts the threads of one flow has: their drivers, who listens, and work nobody waits for.
+
+Threads as users see them stand on it, and so do the framework's own parts: side rooms, silences, and whoever follows an
+answer. A thread that rests holds no task and no lock; the latest few keep their folded state, so that the next message
+does not read the whole journal again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
+
+from handoff.backends.base import Backend
+from handoff.clock import Clock
+from handoff.core import fold
+from handoff.core.codec import dump
+from handoff.core.events import Event, ThreadOpened
+from handoff.core.state import State
+from handoff.declaration.flow import Flow
+from handoff.declaration.metadata import Deps, Metadata
+from handoff.declaration.versions import fitted
+from handoff.driving.capabilities import require_carried
+from handoff.driving.driver import Driver
+from handoff.driving.hosted import Hosted
+from handoff.driving.ledger import summary_of
+from handoff.driving.listeners import Listeners
+from handoff.driving.rooms import Rooms
+from handoff.driving.side_rooms import room_place
+from handoff.driving.silences import Silences
+from handoff.errors import ConfigurationError, StoreBehind, ThreadsClosed
+from handoff.events import told
+from handoff.store.access import StoreAccess
+from handoff.store.base import Commit, Store, Summary
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("handoff")
+
+#: How many resting threads keep their folded state.
+KEPT = 256
+#: How many synchronous tools may run at once.
+WORKERS = 64
+
+
+class Host:
+    """The process as the threads of one flow see it.
+
+    Args:
+        flow: the declaration, frozen.
+        deps: what the process lends.
+        backend: who runs the model; None: the flow's offline rules.
+        store: where the threads live; with `parent`, what it has is used.
+        clock: the time.
+        parent: the host of the threads whose side rooms these are.
+
+    Raises:
+        ConfigurationError: if no backend is given and the flow has no offline rules, or the backend does not carry what
+            an assistant declares.
+    """
+
+    def __init__(
+        self,
+        flow: Flow[Any, Any],
+        *,
+        deps: Deps | None,
+        backend: Backend | None,
+        store: Store,
+        clock: Clock,
+        parent: Host | None = None,
+    ) -> None:
+        self.flow = flow
+        self.backend: Backend = _offline(flow) if backend is None else backend
+        require_carried(flow, self.backend)
+        self.clock = clock
+        #: The host of the threads whose side rooms these are; None for threads of their own.
+        self.parent = parent
+        #: How the store is called.
+        self.access = StoreAccess(store) if parent is None else parent.access
+        #: Where synchronous bodies run.
+        self.tools = ThreadPoolExecutor(WORKERS, "handoff-tool") if parent is None else parent.tools
+        #: Who is told what happens here.
+        self.listeners = Listeners() if parent is None else parent.listeners
+        self._deps = deps
+        #: The hosts of the flows that are consulted, by name; without a backend each flow has its own rules.
+        self._wings: dict[str, Host] = {
+            one.name: Host(
+                one,
+                deps=None if one.deps is None else deps,
+                backend=backend,
+                store=store,
+                clock=clock,
+                parent=self,
+            )
+            for one in flow.consulted
+        }
+        #: The side rooms of these threads.
+        self.rooms = Rooms(self, self._wings)
+        #: The side rooms that are consulted now.
+        self._occupied: set[str] = set()
+        self._drivers: OrderedDict[str, Driver] = OrderedDict()
+        self._known: WeakValueDictionary[str, Hosted] = WeakValueDictionary()
+        #: Watches silences.
+        self.silences = Silences(self)
+        #: Work that nobody waits for.
+        self._left: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    # -- open or closed ------------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether this host was closed, or that of the threads whose side rooms these are."""
+        return self._closed or (self.parent is not None and self.parent.closed)
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise ThreadsClosed
+
+    async def close(self) -> None:
+        """Stop driving, let running bodies finish, and close backend and store. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.silences.close()
+        self.listeners.fail_all(ThreadsClosed())
+        await asyncio.gather(*self._left, return_exceptions=True)
+        closing = [driver.close() for driver in self._drivers.values()]
+        await asyncio.gather(*closing, *(wing.close() for wing in self._wings.values()))
+        self._drivers.clear()
+        if self.parent is not None:
+            return
+        self.tools.shutdown()
+        try:
+            await self.backend.close()
+        finally:
+            await self.access.close()
+
+    # -- the store -----------------------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """Where the threads live; `call` its methods."""
+        return self.access.store
+
+    async def call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a method of the store and return what it returns.
+
+        Raises:
+            ThreadsClosed: if this host was closed.
+        """
+        self._require_open()
+        return await self.access.call(method, *args, **kwargs)
+
+    async def summaries(self) -> list[tuple[str, Summary]]:
+        """Return (id, summary) of the threads that are driven for their own sake here, the latest first."""
+        found = await self.call(self.store.threads)
+        return [(name, summary) for name, summary in found if summary.flow == self.flow.name and self.is_own(name)]
+
+    # -- the threads ---------------------------------------------------------------------------------------------------
+
+    async def create(self, name: str, metadata: Metadata | None) -> None:
+        """Make a thread; if it is there already, do nothing.
+
+        Args:
+            name: its id.
+            metadata: initial metadata.
+        """
+        now, flow = self.clock.now(), self.flow
+        facts = flow.dump(flow.metadata() if metadata is None else metadata)
+        birth = self.clock.new_id()
+        opened = ThreadOpened(now, name, flow.name, flow.version, flow.initial.name, facts, flow.limits, birth)
+        state = fold(None, opened)
+        commit = Commit(0, [dump(opened)], (), None, summary_of(flow, state, now))
+        with contextlib.suppress(StoreBehind):  # somebody else made it at the same moment
+            await self.call(self.store.append, name, commit)
+
+    async def look(self, name: str) -> Hosted:
+        """Return a stored thread as it is.
+
+        Args:
+            name: its id.
+        """
+        driver = self.driver(name)
+        await driver.catch_up()
+        state = driver.journaled.state
+        found = self._known.get(name) or Hosted(self, name, state)
+        found.state = state
+        self._known[name] = found
+        return found
+
+    async def load(self, name: str) -> Hosted:
+        """Return a stored thread, after finishing what a crash interrupted.
+
+        Args:
+            name: its id.
+
+        Raises:
+            FlowChanged: if it does not fit the flow as it is now.
+        """
+        found = await self.look(name)
+        driver, state = self.driver(name), found.state
+        migrated = fitted(self.flow, state, self.clock.now())
+        if migrated is not None:
+            await driver.feed(migrated)
+            return found
+        rows = await self.call(self.store.inbox, name)
+        if rows or state.locked or state.tickets:
+            await driver.wake()
+        return found
+
+    async def woke(self, name: str) -> bool:
+        """Load a thread and do what is outstanding; return whether that was possible here.
+
+        Args:
+            name: its id.
+        """
+        try:
+            return await (await self.load(name)).wake()
+        except ThreadsClosed:
+            raise
+        except Exception:
+            logger.exception("thread %s cannot be driven", name)
+            return False
+
+    def driver(self, thread: str) -> Driver:
+        """Return the thread's driver, made if need be; the least recently used resting ones are dropped."""
+        self._require_open()
+        found = self._drivers.get(thread)
+        if found is None:
+            found = Driver(
+                thread,
+                flow=self.flow,
+                deps=self._deps,
+                backend=self.backend,
+                store=self.access,
+                clock=self.clock,
+                tools=self.tools,
+                tell=lambda event: self.listeners.tell(thread, event),
+                observe=lambda before, event, after: self._observe(thread, before, event, after),
+                woken=self.silences.woken,
+                broken=lambda error: self.listeners.fail(thread, error),
+                rooms=self.rooms,
+            )
+            self._drivers[thread] = found
+        self._drivers.move_to_end(thread)
+        if len(self._drivers) > KEPT:
+            for name, driver in list(self._drivers.items())[:-KEPT]:
+                if not driver.busy and not self.listeners.on(name) and name != thread:
+                    del self._drivers[name]
+        return found
+
+    def _observe(self, thread: str, before: State, event: Event, after: State) -> None:
+        if self.listeners.watched(thread):  # usually not: then nothing is worked out that nobody is told
+            for one in told(before, event, after):
+                self.listeners.tell(thread, one)
+        known = self._known.get(thread)
+        if known is not None:
+            known.state = after
+        self.listeners.observe(thread, before, event, after)
+
+    # -- side rooms and silences ---------------------------------------------------------------------------------------
+
+    def is_own(self, name: str) -> bool:
+        """Whether a thread is driven for its own sake here; a room is driven as long as its call waits for it.
+
+        Args:
+            name: its id.
+        """
+        return room_place(name) is None if self.parent is None else name in self._occupied
+
+    @contextlib.contextmanager
+    def occupying(self, room: str) -> Generator[None]:
+        """Have silences act on a side room while the block lasts.
+
+        Args:
+            room: its id.
+        """
+        self._require_open()
+        if not self.silences.watching:
+            self.silences.start()
+        self._occupied.add(room)
+        try:
+            yield
+        finally:
+            self._occupied.discard(room)
+
+    async def sweep(self) -> list[str]:
+        """Act on the silences that have ended by now, in side rooms, too; return the threads they ended on (D5)."""
+        swept = await self.silences.sweep()
+        for wing in self._wings.values():
+            swept += await wing.sweep()
+        return swept
+
+    # -- work that nobody waits for ------------------------------------------------------------------------------------
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do it though nobody waits for it.
+
+        Args:
+            work: what to do; its failure is logged.
+        """
+        task = asyncio.create_task(work)
+        self._left.add(task)
+        task.add_done_callback(self._left_ended)
+
+    def when_open(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Do it though nobody waits for it, unless this host was closed.
+
+        Args:
+            work: makes what to do.
+        """
+        if not self.closed:
+            self.later(work())
+
+    def _left_ended(self, task: asyncio.Task[Any]) -> None:
+        self._left.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("work that nobody waited for failed", exc_info=task.exception())
+
+
+def _offline(flow: Flow[Any, Any]) -> Backend:
+    rules = flow.offline
+    if rules is None:
+        raise ConfigurationError(
+            f"the flow {flow.name} has no offline rules: hand in backend=…, or import its RuleModel first"
+        )
+    from handoff.backends.embedded import Embedded  # noqa: PLC0415 - only where no backend is handed in
+
+    return Embedded(rules)
