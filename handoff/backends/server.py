@@ -140,7 +140,7 @@ class ServerBackend(Generic[Q, A]):
             yield Absent() if request.purpose == "read_back" else Ended(Status.FAILED, reason=NOT_OURS)
             return
         client = self._client.get()
-        repeats = Repeats(self._clock, request.deadline)
+        repeats = Repeats(self._clock, request.deadline, thread=request.thread)
         self._private |= set(secrets_of((*request.prompt.hosted, *request.prompt.shared.hosted)))
         earlier: A | None = None
         told, due = False, len(request.prompt.due)

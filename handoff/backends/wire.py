@@ -233,12 +233,14 @@ class Repeats:
         clock: the time.
         deadline: Unix time in seconds after which no attempt may begin.
         most: how often the request may be made again; None: until the deadline.
+        thread: id of the thread it is made for, as the log tells it; the server's id where ours is not at hand.
     """
 
-    def __init__(self, clock: Clock, deadline: float, most: int | None = RETRIES) -> None:
+    def __init__(self, clock: Clock, deadline: float, most: int | None = RETRIES, *, thread: str) -> None:
         self._clock = clock
         self._deadline = deadline
         self._most = most
+        self._thread = thread
         self._made = 0
 
     @property
@@ -248,7 +250,7 @@ class Repeats:
 
     def another(self) -> Repeats:
         """Return the waits of another request, which has to be done by the same deadline."""
-        return Repeats(self._clock, self._deadline, self._most)
+        return Repeats(self._clock, self._deadline, self._most, thread=self._thread)
 
     def give_up(self) -> None:
         """Make the request no more, whatever fails."""
@@ -271,7 +273,7 @@ class Repeats:
         # A hiccup is nobody's concern; a server that stays away, or a long wait, should not look like a hang.
         level = logging.WARNING if self._made or seconds >= SHORT_WAIT else logging.INFO
         self._made += 1
-        logger.log(level, "a request is made again in %.1f s (%s)", seconds, failure.reason)
+        logger.log(level, "thread %s: a request is made again in %.1f s (%s)", self._thread, seconds, failure.reason)
         await self._clock.sleep(seconds)
         return True
 

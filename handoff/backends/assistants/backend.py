@@ -130,7 +130,7 @@ class Assistants:
         """
         leg = Leg(request, thread_of(request), taken=request.purpose == "watch")
         with self._legs.following(leg):
-            again = Repeats(self._clock, request.deadline)
+            again = Repeats(self._clock, request.deadline, thread=request.thread)
             following = self._reports(leg)
             try:
                 while True:
@@ -193,7 +193,7 @@ class Assistants:
         if problem:
             yield Ended(Status.FAILED, reason=problem)
             return
-        repeats = Repeats(self._clock, request.deadline)
+        repeats = Repeats(self._clock, request.deadline, thread=request.thread)
         fresh = not leg.thread
         if fresh:
             leg.thread = await self._new_thread(request, repeats)
@@ -293,7 +293,7 @@ class Assistants:
     async def _submit(self, leg: Leg) -> AsyncGenerator[Report, None]:
         """Submit the outputs, all in one request (A7); after any doubt or refusal see what became of it."""
         request = leg.request
-        repeats = Repeats(self._clock, request.deadline)
+        repeats = Repeats(self._clock, request.deadline, thread=request.thread)
         accepted = Accepted(len(request.prompt.due))
         await self._runs.found(leg)
         refused = False

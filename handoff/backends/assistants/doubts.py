@@ -89,7 +89,7 @@ class Doubts:
 
     async def _posted(self, leg: Leg) -> set[str]:
         """The keys of the thread's latest messages; of those with one key all but the first are deleted."""
-        repeats = Repeats(self._clock, leg.request.deadline + PATIENCE, None)
+        repeats = Repeats(self._clock, leg.request.deadline + PATIENCE, None, thread=leg.request.thread)
         path = below("threads", leg.thread, "messages")
         try:
             page = await self._api.get(path, repeats, limit=PAGE, order="desc")

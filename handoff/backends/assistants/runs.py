@@ -127,7 +127,7 @@ class Runs:
         Raises:
             Failed: the server does not answer.
         """
-        repeats = Repeats(self._clock, until, None)
+        repeats = Repeats(self._clock, until, None, thread=thread)
         try:
             page = await self._api.get(below("threads", thread, "runs"), repeats, limit=100, order="desc")
         except Failed as failed:
@@ -166,7 +166,7 @@ class Runs:
             Failed: the server does not answer.
         """
         found: set[str] = set()
-        path, repeats = below("threads", thread, "runs", run, "steps"), Repeats(self._clock, until, None)
+        path, repeats = below("threads", thread, "runs", run, "steps"), Repeats(self._clock, until, None, thread=thread)
         async for step in self._api.pages(path, repeats, order="desc"):
             found |= {call for call, output in called(step).items() if output}
         return found
@@ -262,7 +262,7 @@ class Runs:
 
     def _repeats(self, leg: Leg) -> Repeats:
         """As long as the run may take: it goes on without us."""
-        return Repeats(self._clock, leg.request.deadline + PATIENCE, None)
+        return Repeats(self._clock, leg.request.deadline + PATIENCE, None, thread=leg.request.thread)
 
     async def end(self, thread: str, run: str, until: float) -> None:
         """Cancel a run and return once it is over.
@@ -276,7 +276,7 @@ class Runs:
             Failed: it is not over in time.
         """
         await self.cancel(thread, run, until)
-        repeats = Repeats(self._clock, until, None)
+        repeats = Repeats(self._clock, until, None, thread=thread)
         wait = self._poll
         while True:
             seen = await self._api.get(below("threads", thread, "runs", run), repeats)
@@ -298,7 +298,7 @@ class Runs:
         Raises:
             Failed: the server does not do it.
         """
-        repeats = Repeats(self._clock, until, None)
+        repeats = Repeats(self._clock, until, None, thread=thread)
         path = below("threads", thread, "runs", run)
         while True:
             try:

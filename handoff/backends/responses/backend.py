@@ -162,7 +162,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         running = self._running.pop(request.thread, "" if link is None else link.running)
         if not running:
             return
-        await self._cancelled(running)
+        await self._cancelled(running, request.thread)
 
     async def close(self) -> None:
         """Cancel what was begun that nobody waits for, and close the client if it is ours. Again it does nothing."""
@@ -170,8 +170,8 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             await asyncio.wait(set(self._abandoned))
         await super().close()
 
-    async def _cancelled(self, running: str) -> None:
-        client, repeats = self._client.get(), Repeats(self._clock, self._clock.now() + CANCELLING)
+    async def _cancelled(self, running: str, thread: str) -> None:
+        client, repeats = self._client.get(), Repeats(self._clock, self._clock.now() + CANCELLING, thread=thread)
         for _ in range(TRIES):
             try:
                 await cancelled(client, running, self._options(repeats.left))
@@ -274,9 +274,10 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         self, client: AsyncOpenAI, question: ResponsesQuestion, answer: ResponsesAnswer, repeats: Repeats
     ) -> AsyncGenerator[str | Known | Accepted, None]:
         """Begin the response in the background, unless it was begun before, and follow it to its end."""
+        thread, due = question.request.thread, len(question.request.prompt.due)
 
         def abandon(opening: asyncio.Future[Any]) -> None:
-            self._abandon(work, opening)
+            self._abandon(work, opening, thread)
 
         work = Background(
             client,
@@ -289,7 +290,6 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
             running=question.running,
         )
         question.running = ""  # whatever ends this attempt, the next one begins another
-        thread, due = question.request.thread, len(question.request.prompt.due)
         known = bool(work.running)
         phases = [] if known else [work.begin(question.body(), repeats.left)]
         for phase in (*phases, work.follow(repeats)):
@@ -307,11 +307,11 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
                 if phase not in phases or not known or failure is None or not failure.passing:
                     self._running.pop(thread, None)
                     if known and not isinstance(error, Refused):
-                        await self._cancelled(work.running)  # nobody will follow it any more
+                        await self._cancelled(work.running, thread)  # nobody will follow it any more
                     raise
         self._running.pop(thread, None)
 
-    def _abandon(self, work: Background, opening: asyncio.Future[Any]) -> None:
+    def _abandon(self, work: Background, opening: asyncio.Future[Any], thread: str) -> None:
         """Cancel what a request begins that nobody waits for any more, as soon as it is known."""
 
         async def end() -> None:
@@ -322,7 +322,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
                     await events.rest.aclose()
                     await events.response.aclose()
             if work.running:
-                await self._cancelled(work.running)
+                await self._cancelled(work.running, thread)
 
         task = asyncio.create_task(end())
         self._abandoned.add(task)
