@@ -26,6 +26,7 @@ from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
 from handoff.driving.decisions import Decision
+from handoff.driving.driver import LEAVING
 from handoff.driving.given import stands
 from handoff.driving.replies import Reply
 from handoff.errors import ConfigurationError, ThreadsClosed
@@ -76,14 +77,14 @@ class Threads(Generic[M]):
             if not stands(error, closing):
                 raise
 
-    def close(self) -> None:
-        """Stop driving, let running bodies finish, and end the loop thread. A second call does nothing."""
+    def close(self, *, patience: float | None = None) -> None:
+        """As `handoff.Threads.close`; ends the loop thread, too."""
         with self._loop.entry:
             if self._closed:
                 return
             self._closed = True
         try:
-            self._loop.run(self._threads.close())
+            self._loop.run(self._threads.close(patience=patience))
         finally:
             self._loop.end()
 
@@ -320,7 +321,8 @@ async def _wound_up() -> None:
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    if left:
+        await asyncio.wait(left, timeout=LEAVING)  # one that does not heed its cancellation is left
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 

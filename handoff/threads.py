@@ -87,12 +87,16 @@ class Threads(Generic[M]):
             if not stands(error, closing):
                 raise
 
-    async def close(self) -> None:
+    async def close(self, *, patience: float | None = None) -> None:
         """Stop driving, let running bodies finish, and close backend and store. A second call does nothing.
 
         Whoever still waits for an answer gets `ThreadsClosed`; what was sent stays in the store.
+
+        Args:
+            patience: seconds that running bodies have. Those that need longer are left, as by a crash: a coroutine is
+                cancelled, a function goes on in its worker thread, and what they return is lost. None: all they need.
         """
-        await self._host.close()
+        await self._host.close(patience)
 
     # -- finding threads -----------------------------------------------------------------------------------------------
 

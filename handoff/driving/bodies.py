@@ -1,8 +1,8 @@
 """The bodies of a thread's calls: started once, run to their end, and brought to their batch or to the inbox.
 
 A body holds a kernel lock of its own until its outcome is kept, so that nobody takes it for lost (O). One that is not
-idempotent is committed as started just before it starts (E1). It is never cancelled: what its batch does not wait for
-goes on for a ticket (D2).
+idempotent is committed as started just before it starts (E1). It is never cancelled while its threads are open: what
+its batch does not wait for goes on for a ticket (D2).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from handoff.clock import Clock
 from handoff.core import events as happened
@@ -39,6 +39,9 @@ logger = logging.getLogger("handoff")
 
 Place = tuple[int, int, str]
 """(run, batch, call id)."""
+
+Working: TypeAlias = concurrent.futures.Future[object]
+"""What runs on a worker thread."""
 
 #: Seconds between two attempts to have the thread while another process drives it.
 FOLLOW = 0.05
@@ -85,6 +88,8 @@ class Bodies:
         self._rooms = rooms
         #: The bodies that run here.
         self.running: dict[Place, Lock] = {}
+        #: What runs on a worker thread, which nobody can stop.
+        self._working: dict[Place, Working] = {}
         #: Those not to be started here: another process runs them, or their result waits in the inbox.
         self.elsewhere: set[Place] = set()
 
@@ -110,6 +115,11 @@ class Bodies:
             found.append(place)
         return tuple(found)
 
+    @property
+    def working(self) -> list[Working]:
+        """What runs on worker threads now."""
+        return [one for one in self._working.values() if one.running()]
+
     async def _lock(self, place: Place) -> Lock | None:
         run, batch, call = place
         # No thread's id holds a NUL, so no thread, and no side room, is called like a body.
@@ -130,12 +140,13 @@ class Bodies:
         self.running[command.place] = lock
         try:
             result = await self._outcome(command)
-            if result is not None:
+            if result is not None and not self._driver.left:
                 await self._deliver(command, result)
         finally:
             self._rooms.leave(self._driver.thread, command.place)
-            # Only now: until the result is journaled or posted, nobody may take the body for lost.
-            self.running.pop(command.place).release()
+            # Only now: until the result is journaled or posted, nobody may take the body for lost; and one that was
+            # left on its worker thread is not lost before it ends.
+            _released_after(self._working.pop(command.place, None), self.running.pop(command.place))
             self._driver.drop(("timeout", *command.key))
 
     async def _outcome(self, command: RunBody) -> calls.Result | None:
@@ -169,14 +180,14 @@ class Bodies:
             self._driver.start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
         try:
             if body.probe is not None:
-                found = body.probe.finish(await self._run(body.probe))
+                found = body.probe.finish(await self._run(command, body.probe))
                 if found is not None:
                     return calls.finished(body, found)
         except Exception:
             logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
             return calls.Result("", {}, in_doubt=True)
         try:
-            return calls.finished(body, await self._run(body.bound, alone=bool(body.tool.consults)))
+            return calls.finished(body, await self._run(command, body.bound, alone=bool(body.tool.consults)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
             return calls.failed(error)
         except BaseException as error:
@@ -201,19 +212,24 @@ class Bodies:
         late = happened.CallDone(self._clock.now(), *command.place, "", ran=False, pending="running")
         await self._driver.feed(late)
 
-    async def _run(self, bound: Bound | BoundProbe, *, alone: bool = False) -> object:
+    async def _run(self, command: RunBody, bound: Bound | BoundProbe, *, alone: bool = False) -> object:
         if not bound.is_async and alone:
             # It waits for rooms, whose bodies need the workers: on one of them it could wait for itself.
             with _worker() as worker:
-                return await _run_on(worker, bound)
+                return await self._run_on(worker, command, bound)
         if not bound.is_async:
-            return await _run_on(self._tools, bound)
+            return await self._run_on(self._tools, command, bound)
         try:
             return await bound.run()
         except asyncio.CancelledError as error:
             if told_to_end():
                 raise
             raise RuntimeError("the body was cancelled by something it waited for") from error
+
+    async def _run_on(self, workers: Executor, command: RunBody, bound: Bound | BoundProbe) -> object:
+        working = workers.submit(contextvars.copy_context().run, functools.partial(_carried, bound.run))
+        self._working[command.place] = working
+        return await asyncio.wrap_future(working)
 
     # -- its outcome ---------------------------------------------------------------------------------------------------
 
@@ -244,9 +260,12 @@ class Bodies:
         return False
 
 
-async def _run_on(workers: Executor, bound: Bound | BoundProbe) -> object:
-    run = functools.partial(_carried, bound.run)
-    return await asyncio.get_running_loop().run_in_executor(workers, contextvars.copy_context().run, run)
+def _released_after(working: Working | None, lock: Lock) -> None:
+    """Release the lock of a body once nothing of it runs any more."""
+    if working is None:
+        lock.release()
+    else:
+        working.add_done_callback(lambda _: lock.release())
 
 
 @contextlib.contextmanager

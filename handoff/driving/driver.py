@@ -24,7 +24,7 @@ from handoff.core.events import Event
 from handoff.core.state import Phase, State
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
-from handoff.driving.bodies import Bodies, Consults
+from handoff.driving.bodies import Bodies, Consults, Working
 from handoff.driving.journaled import Journaled
 from handoff.driving.judge import FlowJudge, wake_at
 from handoff.driving.requests import Purpose, Requests
@@ -42,6 +42,9 @@ T = TypeVar("T")
 
 #: Seconds between two looks whether another process has posted something that acts at once.
 LOOK = 0.1
+
+#: Seconds a coroutine has to clean up when it is left.
+LEAVING = 1.0
 
 #: Called after every commit with (before, event, after) of each of its events; it tells whoever watches, too.
 Observer = Callable[[State, Event, State], None]
@@ -88,6 +91,8 @@ class Driver:
         self.ignored = 0
         #: Nothing more is started.
         self.closing = False
+        #: What bodies come to is not kept any more: those that still run are left, as by a crash.
+        self.left = False
         self._flow = flow
         self._access = store
         self._clock = clock
@@ -246,6 +251,25 @@ class Driver:
                 task.cancel()
         await self.idle()
         self._give_up()
+
+    async def leave(self) -> list[Working]:
+        """Leave the bodies that still run, as by a crash: they are cancelled where that is possible, and lost.
+
+        Returns:
+            Those on worker threads, which nobody can stop; their locks are held until they end.
+        """
+        working = self._bodies.working
+        self.closing = self.left = True
+        bodies = [task for key, task in self._live.items() if key[0] == "body"]
+        for task in bodies:
+            task.cancel()
+        if bodies:
+            await asyncio.wait(bodies, timeout=LEAVING)
+        # One that does not heed its cancellation goes on without us.
+        self._tasks.difference_update(bodies)
+        await self.idle()
+        self._give_up()
+        return [one for one in working if one.running()]
 
     async def idle(self) -> None:
         """Return when nothing is under way here any more."""

@@ -25,6 +25,7 @@ from handoff.core.state import State
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps, Metadata
 from handoff.declaration.versions import fitted
+from handoff.driving.bodies import Working
 from handoff.driving.capabilities import require_carried
 from handoff.driving.driver import Driver
 from handoff.driving.hosted import Hosted
@@ -123,24 +124,57 @@ class Host:
         if self.closed:
             raise ThreadsClosed
 
-    async def close(self) -> None:
-        """Stop driving, let running bodies finish, and close backend and store. A second call does nothing."""
+    async def close(self, patience: float | None = None) -> None:
+        """Stop driving, let running bodies finish, and close backend and store. A second call does nothing.
+
+        Args:
+            patience: seconds that bodies have; those still running then are left, as by a crash. None: all they need.
+        """
         if self._closed:
             return
-        self._closed = True
-        await self.silences.close()
+        await self._stopped()
         self.listeners.fail_all(ThreadsClosed())
-        await asyncio.gather(*self._left, return_exceptions=True)
-        closing = [driver.close() for driver in self._drivers.values()]
-        await asyncio.gather(*closing, *(wing.close() for wing in self._wings.values()))
-        self._drivers.clear()
-        if self.parent is not None:
-            return
-        self.tools.shutdown()
+        working = await self._ended_within(patience)
+        self.tools.shutdown(wait=not working, cancel_futures=True)
         try:
             await self.backend.close()
         finally:
-            await self.access.close()
+            await self.access.close(working)
+
+    async def _stopped(self) -> None:
+        """Begin nothing more, here and in side rooms."""
+        self._closed = True
+        await self.silences.close()
+        for wing in self._wings.values():
+            await wing._stopped()  # noqa: SLF001 - of this class
+
+    async def _ended_within(self, patience: float | None) -> list[Working]:
+        """Wait for what is under way; return the bodies on worker threads that are left."""
+        ending = asyncio.ensure_future(self._ended())
+        if patience is not None:
+            waiting = asyncio.ensure_future(self.clock.sleep(max(0.0, patience)))
+            try:
+                await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+            if not ending.done():
+                working = await self._leave()
+                ending.cancel()
+                await asyncio.gather(ending, return_exceptions=True)
+                return working
+        await ending
+        return []
+
+    async def _ended(self) -> None:
+        await asyncio.gather(*self._left, return_exceptions=True)
+        closing = [driver.close() for driver in self._drivers.values()]
+        await asyncio.gather(*closing, *(wing._ended() for wing in self._wings.values()))  # noqa: SLF001 - of this class
+
+    async def _leave(self) -> list[Working]:
+        leaving = [driver.leave() for driver in self._drivers.values()]
+        wings = [wing._leave() for wing in self._wings.values()]  # noqa: SLF001 - of this class
+        return [one for working in await asyncio.gather(*leaving, *wings) for one in working]
 
     # -- the store -----------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import ParamSpec, TypeVar
 
 from handoff.store.base import Store
@@ -46,11 +46,20 @@ class StoreAccess:
         self._writer.submit(work)
         return await answer
 
-    async def close(self) -> None:
-        """Close the store and end its thread."""
-        await self.call(self.store.close)
-        if self._writer is not None:
-            self._writer.shutdown()
+    async def close(self, working: Sequence[Future[object]] = ()) -> None:
+        """Close the store and end its thread.
+
+        Args:
+            working: what holds locks of it and is not waited for: a store that is shared is closed when all of it has
+                ended, since closing gives up the locks; one in memory has nothing else to close.
+        """
+        if not working:
+            await self.call(self.store.close)
+        if self._writer is None:
+            return
+        if working:
+            self._writer.submit(lambda: wait(working) and self.store.close())
+        self._writer.shutdown(wait=not working)
 
 
 def _settle(answer: asyncio.Future[R], result: R) -> None:
