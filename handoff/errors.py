@@ -16,7 +16,7 @@
     │   ├── ThreadUnknown           no such thread in this store
     │   ├── ThreadsClosed           the Threads object was closed
     │   ├── KeyReused               an idempotency key came back with other content
-    │   ├── TicketClosed            the ticket was decided before; carries the first decision
+    │   ├── TicketClosed            the ticket was decided otherwise before, or never was
     │   ├── ConfigurationError      an option, path or combination that cannot work
     │   └── IllegalEvent            the core was told of something that cannot have happened
     ├── RunFailed                   the backend or a limit ended the turn without a reply
@@ -233,12 +233,15 @@ class TicketClosed(CallRefused):
     Attributes:
         thread: the thread's id.
         ticket: the ticket's id.
+        decided: what was decided before, in words; empty if nothing was.
     """
 
-    def __init__(self, thread: str, ticket: str) -> None:
-        super().__init__(f"ticket {ticket} of thread {thread} is not open; `handoff threads show {thread}` lists them")
+    def __init__(self, thread: str, ticket: str, decided: str = "") -> None:
+        why = f"was decided before: {decided}" if decided else "is not open"
+        super().__init__(f"ticket {ticket} of thread {thread} {why}; `handoff threads show {thread}` lists those open")
         self.thread = thread
         self.ticket = ticket
+        self.decided = decided
 
 
 class ConfigurationError(CallRefused):

@@ -20,7 +20,7 @@ from handoff.core.usage import Usage
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.metadata import Metadata
 from handoff.driving import calls
-from handoff.driving.decisions import Decision, Verdict, decide
+from handoff.driving.decisions import Decision, Verdict, decide, delivered
 from handoff.driving.hosted import Hosted, WhileRunning
 from handoff.driving.replies import Reply
 from handoff.driving.side_rooms import room_place
@@ -228,7 +228,7 @@ class Thread(Generic[M]):
             by: who decides.
 
         Raises:
-            TicketClosed: if it never was a ticket of this thread that waits for approval.
+            TicketClosed: if it never was a ticket of this thread that waits for approval, or was decided otherwise.
         """
         return await self._decide(ticket, "approved", by=by)
 
@@ -241,7 +241,7 @@ class Thread(Generic[M]):
             by: who decides.
 
         Raises:
-            TicketClosed: if it never was a ticket of this thread that waits for approval.
+            TicketClosed: if it never was a ticket of this thread that waits for approval, or was decided otherwise.
         """
         return await self._decide(ticket, "refused", reason=reason, by=by)
 
@@ -254,7 +254,7 @@ class Thread(Generic[M]):
             by: who delivers it.
 
         Raises:
-            TicketClosed: if it is not open.
+            TicketClosed: if it is not open, or has another result.
         """
         return await self.settle(ticket, output, happened=True, by=by)
 
@@ -269,15 +269,18 @@ class Thread(Generic[M]):
             by: who says so.
 
         Raises:
-            TicketClosed: if it is not open, or still waits for approval.
+            TicketClosed: if it is not open, still waits for approval, or has another result.
         """
-        hosted = self._hosted
+        hosted, host = self._hosted, self._hosted.host
+        first = await host.call(delivered, host.store, self.id, ticket, output, happened=happened)
+        if first is not None:
+            return first
         await hosted.caught_up()
         found = self.state.ticket(ticket)
         if found is None or found.stage == "approval":
             raise TicketClosed(self.id, ticket)
-        row = calls.settled_by(hosted.host.flow, self.state, found, output, happened=happened, by=by)
-        await hosted.post("resolved", row, key=f"settle:{ticket}:{hosted.host.clock.new_id()}")
+        row = calls.settled_by(host.flow, self.state, found, output, happened=happened, by=by)
+        await hosted.post("resolved", row, key=f"settle:{ticket}:{host.clock.new_id()}")
         await self.wake()
         return Decision(ticket, "result", by)
 

@@ -1,12 +1,13 @@
 """What a person decides about a ticket where the flow is not at hand: a row in the thread's inbox.
 
 Whoever drives the thread next acts on it: an approved body runs there, a result is told to the active assistant. The
-first decision stands, and a second one gets the first one's receipt. A result that may change metadata or hand over
-has to be judged by the flow and is refused here.
+first decision stands: the same one again gets its receipt, another one is told what was decided. A result that may
+change metadata or hand over has to be judged by the flow and is refused here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -21,7 +22,7 @@ Verdict: TypeAlias = Literal["approved", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided about a ticket; a second decision returns the first."""
+    """What was decided about a ticket; the same decision again returns the first."""
 
     ticket: str
     #: approved, refused or result.
@@ -60,13 +61,13 @@ def decide(
         clock: the time.
 
     Returns:
-        The decision, or the first one where there was one.
+        The decision; where the same was decided before, that one.
 
     Raises:
         ThreadUnknown: if the store has no such thread.
-        TicketClosed: if it never was a ticket of this thread that waits for approval.
+        TicketClosed: if it never was a ticket of this thread that waits for approval, or was decided otherwise.
     """
-    first = _first(store, thread, ticket)
+    first = _approval(store, thread, ticket, outcome)
     if first is not None:
         return first
     found = thread_state(store, thread).ticket(ticket)
@@ -78,7 +79,7 @@ def decide(
     try:
         store.post(thread, "resolved", row, at=clock.now(), key=f"decide:{ticket}")
     except KeyReused:  # somebody else decided at the same moment
-        first = _first(store, thread, ticket)
+        first = _approval(store, thread, ticket, outcome)
         if first is None:
             raise
         return first
@@ -101,9 +102,12 @@ def deliver(
 
     Raises:
         ThreadUnknown: if the store has no such thread.
-        TicketClosed: if the ticket is not open, or still waits for approval.
+        TicketClosed: if the ticket is not open, still waits for approval, or has another result.
         ConfigurationError: if the flow has to judge what the result changes.
     """
+    first = delivered(store, thread, ticket, output, happened=happened)
+    if first is not None:
+        return first
     found = thread_state(store, thread).ticket(ticket)
     if found is None or found.stage == "approval":
         raise TicketClosed(thread, ticket)
@@ -128,11 +132,44 @@ def needs_flow(ticket: Ticket) -> bool:
     return ticket.call.lane
 
 
-def _first(store: Store, thread: str, ticket: str) -> Decision | None:
-    """Return the decision made before, waiting or journaled."""
-    waiting = [row.data for row in store.inbox(thread) if row.kind == "resolved"]
+def delivered(store: Store, thread: str, ticket: str, output: str, *, happened: bool) -> Decision | None:
+    """Return the decision that gave the ticket this same result before; None if it has none.
+
+    Args:
+        store: where the thread lives.
+        thread: its id.
+        ticket: the ticket's id.
+        output: what the model is told.
+        happened: whether the call took effect.
+
+    Raises:
+        TicketClosed: if it has another result.
+    """
+    data = _first(store, thread, ticket, {"result"})
+    if data is None:
+        return None
+    if (data.get("output", ""), data.get("ran", True)) != (output, happened):
+        effect = "" if data.get("ran", True) else "did not happen, "
+        raise TicketClosed(thread, ticket, _by(f"{effect}result {data.get('output', '')!r}", data))
+    return Decision(ticket, "result", data.get("by", ""))
+
+
+def _approval(store: Store, thread: str, ticket: str, outcome: Verdict) -> Decision | None:
+    data = _first(store, thread, ticket, {"approved", "refused"})
+    if data is None:
+        return None
+    if data["outcome"] != outcome:
+        raise TicketClosed(thread, ticket, _by(data["outcome"], data))
+    return Decision(ticket, outcome, data.get("by", ""))
+
+
+def _by(decided: str, data: Mapping[str, Any]) -> str:
+    return f"{decided} by {data['by']}" if data.get("by") else decided
+
+
+def _first(store: Store, thread: str, ticket: str, outcomes: set[str]) -> Mapping[str, Any] | None:
+    """Return the decision made before, journaled or waiting."""
     journaled = [record.data for record in store.journal(thread) if record.data["type"] == "Resolved"]
-    for data in (*waiting, *journaled):
-        if data["ticket"] == ticket and data["outcome"] in {"approved", "refused"}:
-            return Decision(ticket, data["outcome"], data.get("by", ""))
-    return None
+    waiting = [row.data for row in store.inbox(thread) if row.kind == "resolved"]
+    found = (data for data in (*journaled, *waiting) if data["ticket"] == ticket and data["outcome"] in outcomes)
+    return next(found, None)

@@ -16,7 +16,7 @@ from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
 from handoff.declaration.tools import Tool
 from handoff.driving import calls
-from handoff.driving.decisions import Decision, decide
+from handoff.driving.decisions import Decision, decide, delivered
 from handoff.errors import ConfigurationError, TicketClosed
 from handoff.events import RoomChanged
 from handoff.limits import Limits
@@ -133,11 +133,11 @@ class Surroundings(View[M]):
             by: who decides.
 
         Returns:
-            The decision; where the ticket was decided before, that one.
+            The decision; where the same was decided before, that one.
 
         Raises:
             TalkMismatch: not exactly one waits, and none was named.
-            TicketClosed: the ticket named never waited for approval.
+            TicketClosed: the ticket named never waited for approval, or was decided otherwise.
         """
         __tracebackhide__ = True
         found = self._ticket("approve()", ticket, approval=True)
@@ -184,10 +184,13 @@ class Surroundings(View[M]):
 
         Raises:
             TalkMismatch: not exactly one is open, and none was named.
-            TicketClosed: the ticket named is not open, or waits for approval.
+            TicketClosed: the ticket named is not open, waits for approval, or has another result.
         """
         __tracebackhide__ = True
         name = self._ticket(f"settle({output!r})", ticket, approval=False)
+        first = delivered(self.store, self.id, name, output, happened=happened)
+        if first is not None:
+            return first
         found = self.state.ticket(name)
         if found is None or found.stage == "approval":
             raise TicketClosed(self.id, name)

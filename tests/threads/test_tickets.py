@@ -75,16 +75,18 @@ async def test_a_refused_call_never_runs_and_the_assistant_is_told(world: World)
     assert ["buy (ticket T1), asked by front, was refused by Ann: too dear. It was not run."] == texts(model.prompts[2])
 
 
-async def test_a_second_decision_gets_the_first_ones_receipt(world: World) -> None:
-    """Whoever decides second learns what was decided, and changes nothing."""
+async def test_the_same_decision_again_gets_the_first_ones_receipt(world: World) -> None:
+    """Whoever decides second learns who decided, and changes nothing; another decision learns what was decided."""
     async with world.threads(FLOW, Plays(call("buy", note="paint"), "I asked", "bought!")) as threads:
         thread = await threads.open("t")
         await thread.send("buy paint")
         await thread.approve("T1", by="Ann")
         await thread.wait()
-        second = [await thread.refuse("T1", "no", by="Bob"), await thread.approve("T1", by="Bob")]
+        second = await thread.approve("T1", by="Bob")
+        with pytest.raises(TicketClosed, match="decided before: approved by Ann") as other:
+            await thread.refuse("T1", "no", by="Bob")
 
-    assert [Decision("T1", "approved", "Ann")] * 2 == second
+    assert (Decision("T1", "approved", "Ann"), "approved by Ann") == (second, other.value.decided)
     assert 1 == world.bench.count("buy")
 
 
@@ -128,10 +130,13 @@ async def test_a_pending_result_is_delivered_from_outside(world: World) -> None:
         await thread.send("order")
         await thread.resolve("T1", "a bucket of paint", by="the shop")
         await thread.wait()
-        with pytest.raises(TicketClosed):
-            await thread.resolve("T1", "another bucket")
+        again = await thread.resolve("T1", "a bucket of paint", by="somebody else")
+        for other in (thread.resolve("T1", "another"), thread.settle("T1", "a bucket of paint", happened=False)):
+            with pytest.raises(TicketClosed, match="decided before: result 'a bucket of paint' by the shop"):
+                await other
     pending = "Pending: still running (ticket T1). The result will arrive as a message. Do not call it again."
 
+    assert Decision("T1", "result", "the shop") == again
     assert [f"paint is ordered\n{pending}"] == texts(model.prompts[1])
     assert ["Result of order (ticket T1), asked by front: a bucket of paint"] == texts(model.prompts[2])
 
