@@ -83,11 +83,11 @@ class Host:
         #: The host of the threads whose side rooms these are; None for threads of their own.
         self.parent = parent
         #: How the store is called.
-        self.access = StoreAccess(store) if parent is None else parent.access
+        self.access: StoreAccess = StoreAccess(store) if parent is None else parent.access
         #: Where synchronous bodies run.
-        self.tools = ThreadPoolExecutor(WORKERS, "handoff-tool") if parent is None else parent.tools
+        self.tools: ThreadPoolExecutor = ThreadPoolExecutor(WORKERS, "handoff-tool") if parent is None else parent.tools
         #: Who is told what happens here.
-        self.listeners = Listeners() if parent is None else parent.listeners
+        self.listeners: Listeners = Listeners() if parent is None else parent.listeners
         self._deps = deps
         #: The hosts of the flows that are consulted, by name; without a backend each flow has its own rules.
         self._wings: dict[str, Host] = {

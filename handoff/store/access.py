@@ -58,7 +58,12 @@ class StoreAccess:
         if self._writer is None:
             return
         if working:
-            self._writer.submit(lambda: wait(working) and self.store.close())
+
+            def close() -> None:
+                wait(working)
+                self.store.close()
+
+            self._writer.submit(close)
         self._writer.shutdown(wait=not working)
 
 
