@@ -16,7 +16,7 @@
     │   ├── ThreadUnknown           no such thread in this store
     │   ├── ThreadsClosed           the Threads object was closed
     │   ├── KeyReused               an idempotency key came back with other content
-    │   ├── TicketClosed            the ticket was decided otherwise before, or never was
+    │   ├── TicketClosed            the ticket has another result, or never was
     │   ├── ConfigurationError      an option, path or combination that cannot work
     │   └── IllegalEvent            the core was told of something that cannot have happened
     ├── RunFailed                   the backend or a limit ended the turn without a reply
@@ -233,7 +233,7 @@ class TicketClosed(CallRefused):
     Attributes:
         thread: the thread's id.
         ticket: the ticket's id.
-        decided: what was decided before, in words; empty if nothing was.
+        decided: the result it has, in words; empty if it has none.
     """
 
     def __init__(self, thread: str, ticket: str, decided: str = "") -> None:

@@ -228,7 +228,7 @@ class Thread(Generic[M]):
             by: who decides.
 
         Raises:
-            TicketClosed: if it never was a ticket of this thread that waits for approval, or was decided otherwise.
+            TicketClosed: if it never was a ticket of this thread that waits for approval.
         """
         return await self._decide(ticket, "approved", by=by)
 
@@ -241,7 +241,7 @@ class Thread(Generic[M]):
             by: who decides.
 
         Raises:
-            TicketClosed: if it never was a ticket of this thread that waits for approval, or was decided otherwise.
+            TicketClosed: if it never was a ticket of this thread that waits for approval.
         """
         return await self._decide(ticket, "refused", reason=reason, by=by)
 

@@ -1,8 +1,9 @@
 """What a person decides about a ticket where the flow is not at hand: a row in the thread's inbox.
 
 Whoever drives the thread next acts on it: an approved body runs there, a result is told to the active assistant. The
-first decision stands: the same one again gets its receipt, another one is told what was decided. A result that may
-change metadata or hand over has to be judged by the flow and is refused here.
+first decision stands: a second approval or refusal gets its receipt, and so does the same result again, while another
+result is told what was decided. A result that may change metadata or hand over has to be judged by the flow and is
+refused here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Verdict: TypeAlias = Literal["approved", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided about a ticket; the same decision again returns the first."""
+    """What was decided about a ticket; a second decision returns the first."""
 
     ticket: str
     #: approved, refused or result.
@@ -61,13 +62,13 @@ def decide(
         clock: the time.
 
     Returns:
-        The decision; where the same was decided before, that one.
+        The decision, or the first one where there was one.
 
     Raises:
         ThreadUnknown: if the store has no such thread.
-        TicketClosed: if it never was a ticket of this thread that waits for approval, or was decided otherwise.
+        TicketClosed: if it never was a ticket of this thread that waits for approval.
     """
-    first = _approval(store, thread, ticket, outcome)
+    first = _approval(store, thread, ticket)
     if first is not None:
         return first
     found = thread_state(store, thread).ticket(ticket)
@@ -79,7 +80,7 @@ def decide(
     try:
         store.post(thread, "resolved", row, at=clock.now(), key=f"decide:{ticket}")
     except KeyReused:  # somebody else decided at the same moment
-        first = _approval(store, thread, ticket, outcome)
+        first = _approval(store, thread, ticket)
         if first is None:
             raise
         return first
@@ -150,21 +151,14 @@ def delivered(store: Store, thread: str, ticket: str, output: str, *, happened: 
         return None
     if (data.get("output", ""), data.get("ran", True)) != (output, happened):
         effect = "" if data.get("ran", True) else "did not happen, "
-        raise TicketClosed(thread, ticket, _by(f"{effect}result {data.get('output', '')!r}", data))
+        by = f" by {data['by']}" if data.get("by") else ""
+        raise TicketClosed(thread, ticket, f"{effect}result {data.get('output', '')!r}{by}")
     return Decision(ticket, "result", data.get("by", ""))
 
 
-def _approval(store: Store, thread: str, ticket: str, outcome: Verdict) -> Decision | None:
+def _approval(store: Store, thread: str, ticket: str) -> Decision | None:
     data = _first(store, thread, ticket, {"approved", "refused"})
-    if data is None:
-        return None
-    if data["outcome"] != outcome:
-        raise TicketClosed(thread, ticket, _by(data["outcome"], data))
-    return Decision(ticket, outcome, data.get("by", ""))
-
-
-def _by(decided: str, data: Mapping[str, Any]) -> str:
-    return f"{decided} by {data['by']}" if data.get("by") else decided
+    return None if data is None else Decision(ticket, data["outcome"], data.get("by", ""))
 
 
 def _first(store: Store, thread: str, ticket: str, outcomes: set[str]) -> Mapping[str, Any] | None:

@@ -133,11 +133,11 @@ class Surroundings(View[M]):
             by: who decides.
 
         Returns:
-            The decision; where the same was decided before, that one.
+            The decision, or the first one where there was one.
 
         Raises:
             TalkMismatch: not exactly one waits, and none was named.
-            TicketClosed: the ticket named never waited for approval, or was decided otherwise.
+            TicketClosed: the ticket named never waited for approval.
         """
         __tracebackhide__ = True
         found = self._ticket("approve()", ticket, approval=True)

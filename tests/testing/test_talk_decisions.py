@@ -56,15 +56,13 @@ def test_a_refused_call_never_runs(talk: Talk[Order], shop: Shop) -> None:
     assert ["discount (ticket T1), asked by desk, was refused by boss: too cheap. It was not run."] == due(talk)
 
 
-def test_the_same_decision_again_gets_the_first(talk: Talk[Order]) -> None:
-    """Whoever decides later is told who decided; another decision, what was decided."""
+def test_a_second_decision_gets_the_first(talk: Talk[Order]) -> None:
+    """Whoever decides later is told what was decided."""
     talk.calls(discount, price=3)
     talk.says("I have asked.")
     talk.approve(by="boss")
 
-    assert "boss" == talk.approve(ticket="T1").by
-    with pytest.raises(TicketClosed, match="approved by boss"):
-        talk.refuse("too cheap", ticket="T1")
+    assert "approved" == talk.refuse("too cheap", ticket="T1").outcome
 
 
 def test_deciding_without_a_ticket_that_waits_fails(talk: Talk[Order]) -> None:

@@ -75,18 +75,16 @@ async def test_a_refused_call_never_runs_and_the_assistant_is_told(world: World)
     assert ["buy (ticket T1), asked by front, was refused by Ann: too dear. It was not run."] == texts(model.prompts[2])
 
 
-async def test_the_same_decision_again_gets_the_first_ones_receipt(world: World) -> None:
-    """Whoever decides second learns who decided, and changes nothing; another decision learns what was decided."""
+async def test_a_second_decision_gets_the_first_ones_receipt(world: World) -> None:
+    """Whoever decides second learns what was decided, and changes nothing."""
     async with world.threads(FLOW, Plays(call("buy", note="paint"), "I asked", "bought!")) as threads:
         thread = await threads.open("t")
         await thread.send("buy paint")
         await thread.approve("T1", by="Ann")
         await thread.wait()
-        second = await thread.approve("T1", by="Bob")
-        with pytest.raises(TicketClosed, match="decided before: approved by Ann") as other:
-            await thread.refuse("T1", "no", by="Bob")
+        second = [await thread.refuse("T1", "no", by="Bob"), await thread.approve("T1", by="Bob")]
 
-    assert (Decision("T1", "approved", "Ann"), "approved by Ann") == (second, other.value.decided)
+    assert [Decision("T1", "approved", "Ann")] * 2 == second
     assert 1 == world.bench.count("buy")
 
 
