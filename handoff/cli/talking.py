@@ -23,7 +23,6 @@ from handoff import (
     ThreadClosed,
     ThreadEvent,
     Threads,
-    ThreadUnknown,
     Usage,
 )
 from handoff.cli.connecting import Server, advice_about, backend_of
@@ -164,6 +163,8 @@ class _Talk:
         self._store = store
         self._shown = 0
         self._described = described
+        #: Whether the thread was there before.
+        self._stored = False
         #: How many events of the past are not to be shown again.
         self._past = 0
         self._spent = Usage()
@@ -173,6 +174,7 @@ class _Talk:
         store = self._store or store_at(self._options.store)
         name = self._options.thread or SystemClock().new_id()
         if store is not None:
+            self._stored = store.summary(name) is not None
             self._past = sum(1 for _ in replay(store.journal(name)))
         async with Threads(self._flow, deps=self._deps, backend=self._backend, store=store) as threads:
             self._introduce()
@@ -211,15 +213,9 @@ class _Talk:
         self._printer.show(event)
 
     async def _open(self, threads: Threads[Any], name: str) -> Thread[Any]:
-        try:
-            await threads.get(name)
-        except ThreadUnknown:
-            stored = False
-        else:
-            stored = True
         thread = await threads.open(name, metadata=self._metadata)
         self._past = 0
-        if stored:
+        if self._stored:
             if self._options.metadata:
                 notice(f"thread {name} is stored already: --set is for a new one and was left aside")
             notice(f"thread {name} goes on at {thread.assistant.name}")
