@@ -25,6 +25,7 @@ from handoff.limits import Limits
 from handoff.store.access import StoreAccess
 from handoff.store.base import Store
 from handoff.store.memory import MemoryStore
+from handoff.testing import ManualClock
 from tests.support.models import Answers
 
 TURNS = 5
@@ -64,7 +65,9 @@ def answers(prompt: Prompt) -> Asked | str:
 
 async def handoffs(store: Store, watch: Callable[[ThreadEvent], None] | None = None) -> list[str]:
     """Do some turns, each a handoff; return who was active after each of them."""
-    async with Threads(back_and_forth(), backend=Embedded(Answers(answers)), store=store) as threads:
+    # On a clock that stands still nobody looks into the inbox because a slow machine has taken its time.
+    backend, clock = Embedded(Answers(answers)), ManualClock()
+    async with Threads(back_and_forth(), backend=backend, store=store, clock=clock) as threads:
         thread = await threads.open("t")
         active: list[str] = []
         for number in range(TURNS):
