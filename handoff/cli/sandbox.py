@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,11 +53,11 @@ def sandbox(options: Options) -> Exit:
         token=options.token,
         webhook=Webhook(over_http(options.webhook), options.secret) if options.webhook and options.secret else None,
     )
-    try:
+    # The server raises the signal again once it has shut down, which may come too late to end its loop: nothing else
+    # ends it, so it has been interrupted in either case.
+    with suppress(KeyboardInterrupt):
         serve(serving, host=options.host, port=options.port, started=_started)
-    except KeyboardInterrupt:  # raised again by the server once it has shut down
-        return Exit.INTERRUPTED
-    return Exit.DONE
+    return Exit.INTERRUPTED
 
 
 def load_model(named: str) -> Model:
