@@ -143,10 +143,18 @@ class Host:
 
     async def _stopped(self) -> None:
         """Begin nothing more, here and in side rooms."""
-        self._closed = True
+        self._begin_nothing()
         await self.silences.close()
         for wing in self._wings.values():
             await wing._stopped()  # noqa: SLF001 - of this class
+
+    def _begin_nothing(self) -> None:
+        """Tell all drivers at once: a body that ends while the rest is being closed starts no request any more."""
+        self._closed = True
+        for driver in self._drivers.values():
+            driver.closing = True
+        for wing in self._wings.values():
+            wing._begin_nothing()  # noqa: SLF001 - of this class
 
     async def _ended_within(self, patience: float | None) -> list[Working]:
         """Wait for what is under way; return the bodies on worker threads that are left."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handoff import Flow, FlowChanged, Limits, Metadata, RunFailed, SystemClock
+from handoff import Flow, FlowChanged, Limits, Metadata, RunFailed, SystemClock, ThreadsClosed
 from handoff.core.codec import dump
 from handoff.core.events import Edited
 from handoff.core.items import UserMessage
@@ -91,6 +91,12 @@ async def test_a_ticket_survives_a_restart(durable: World) -> None:
     assert ("paint", 1, ()) == (thread.metadata.note, durable.bench.count("buy"), thread.tickets)
 
 
+async def used_until_closed(threads: Any) -> None:
+    """Use them until that is refused."""
+    while True:
+        await threads.summaries()
+
+
 async def test_a_body_that_runs_at_the_close_ends_first_and_runs_once(durable: World) -> None:
     """Closing lets a running body finish; its result is kept, and the next start goes on from there."""
     durable.bench = Bench("dig")
@@ -98,6 +104,11 @@ async def test_a_body_that_runs_at_the_close_ends_first_and_runs_once(durable: W
         thread = await threads.open("t")
         await thread.post("dig", key="1")
         await durable.bench.gates["dig"].reached()
+        closing = asyncio.ensure_future(threads.close())
+        with pytest.raises(ThreadsClosed):
+            await used_until_closed(threads)
+        durable.bench.open_all()
+        await closing
     model = Plays("gold!")
     async with durable.threads(FLOW, model) as threads:
         reply = await (await threads.open("t")).send("dig", key="1")
