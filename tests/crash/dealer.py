@@ -186,7 +186,7 @@ async def converse(life: Life, thread: Thread[Any]) -> None:
     try:
         await life.say("m1")
         await life.say("m2")
-        await settle(thread, "hand_over")
+        await settle(life, "hand_over")
         await life.say("m3")
         await thread.wait()
     finally:

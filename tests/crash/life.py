@@ -45,18 +45,19 @@ class Life:
     replies: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _threads: Threads[Any] | None = None
 
-    async def _thread(self) -> Thread[Any]:
+    async def thread(self) -> Thread[Any]:
+        """Open the thread: what another process left when it died goes on."""
         assert self._threads is not None
         return await self._threads.open(THREAD)
 
     async def say(self, key: str) -> None:
         """Say a message and wait for its reply."""
-        reply = await (await self._thread()).send(self.messages[key], key=key)
+        reply = await (await self.thread()).send(self.messages[key], key=key)
         self.replies[key] = list(reply.messages)
 
     async def post(self, key: str) -> None:
         """Say a message and do not wait."""
-        await (await self._thread()).post(self.messages[key], key=key)
+        await (await self.thread()).post(self.messages[key], key=key)
 
     async def live(self, converse: Callable[[Life, Thread[Any]], Awaitable[None]]) -> None:
         """Finish what a crash interrupted, go through the conversation, and report.
@@ -76,7 +77,7 @@ class Life:
             threads = Threads(self.flow, deps=self.deps, backend=backend, store=store)
             self._threads = await stack.enter_async_context(threads)
             await self._threads.recover()
-            await converse(self, await self._thread())
+            await converse(self, await self.thread())
         report = {"moments": self.moments.seen, "replies": self.replies}
         (self.directory / REPORT).write_text(json.dumps(report))
 

@@ -223,7 +223,7 @@ def life(directory: Path, moments: Moments) -> Life:
 async def converse(life: Life, thread: Thread[Order]) -> None:
     """Do what the user and the people behind the counter do. It may be done again from its start after a crash."""
     await life.say("m1")
-    await settle(thread, "ring", "set_address")
+    await settle(life, "ring", "set_address")
     await life.say("m2")
     await thread.wait()
     for ticket in thread.tickets:
@@ -231,16 +231,18 @@ async def converse(life: Life, thread: Thread[Order]) -> None:
             await thread.approve(ticket.id, by="the owner")
     await thread.wait()
     await life.say("m3")
-    await settle(thread, "pay")
+    await settle(life, "pay")
     await life.say("m4")
-    await settle(thread, "pack")
+    await settle(life, "pack")
     await life.say("m5")
     await thread.wait()
 
 
-async def settle(thread: Thread[Order], *tools: str) -> None:
+async def settle(life: Life, *tools: str) -> None:
     """Be the person who settles what is in doubt: look after it by hand, and say that it is done."""
     while True:
+        # Opened each time: a body that ran in another process is lost with it, which nobody learns who only looks.
+        thread = await life.thread()
         await thread.wait()
         await thread.transcript()  # with it comes what another process has done meanwhile
         tickets = [ticket for ticket in thread.tickets if ticket.call.tool in tools]

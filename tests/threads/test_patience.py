@@ -45,7 +45,14 @@ class Yard:
                 self.ended.append("soak")
             return "soaked"
 
-        del dig, soak
+        @desk.tool(approval=True)
+        async def pour() -> str:
+            """Pour, once somebody agrees."""
+            self.begun.set()
+            await asyncio.Event().wait()
+            return "poured"
+
+        del dig, soak, pour
         self.flow = flow
 
 
@@ -75,6 +82,25 @@ async def test_a_coroutine_that_needs_longer_is_cancelled_and_lost(kind: str, tm
         await thread.wait()
 
     assert (["soak"], ["in_doubt"]) == (ended, [one.stage for one in thread.tickets])
+
+
+async def test_another_process_learns_that_a_body_is_lost_by_opening_the_thread(tmp_path: Path) -> None:
+    """Whoever only looks takes it for running; nobody tells that the process is gone which ran it (O)."""
+    yard = Yard()
+    owner = Threads(yard.flow, backend=Embedded(Plays(call("pour"), "asked")), store=stored("sql", tmp_path))
+    async with Threads(yard.flow, backend=Embedded(Plays("lost")), store=stored("sql", tmp_path)) as other:
+        thread = await owner.open("t")
+        await thread.send("pour")
+        await thread.approve("T1", by="Ann")
+        await asyncio.to_thread(yard.begun.wait, PATIENCE)
+        theirs = await other.open("t")
+        await owner.close(patience=0)
+        await theirs.transcript()
+        looked = [one.stage for one in theirs.tickets]
+        await other.open("t")
+        await theirs.wait()
+
+        assert (["running"], ["in_doubt"]) == (looked, [one.stage for one in theirs.tickets])
 
 
 async def test_a_function_that_needs_longer_goes_on_without_a_result(tmp_path: Path) -> None:
