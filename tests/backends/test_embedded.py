@@ -236,5 +236,8 @@ def test_close_waits_for_a_model_that_closes_slowly() -> None:
 
 
 def test_a_model_need_not_close() -> None:
-    """A model without `close` is fine."""
-    asyncio.run(Embedded(Says(Answer())).close())
+    """A model without `close` is fine, and is asked for none."""
+    model = Says(Answer())
+
+    asyncio.run(Embedded(model).close())
+    assert not hasattr(model, "close")
