@@ -221,20 +221,31 @@ class Chained:
                 new.append({"type": "function_call_output", "call_id": call.call_id, "output": OUTPUT})
 
 
-def _go() -> Callable[[str], str]:
-    """One tool for each assistant, of the same name: the server calls `go`, whoever is active."""
+def _go(*, worker: bool) -> Callable[[str], Any]:
+    """One tool for each assistant, of the same name: the server calls `go`, whoever is active.
 
-    def go(page: str) -> str:
+    A coroutine runs where the floors run theirs, on the loop; a function, on a worker thread.
+    """
+    if worker:
+
+        def go(page: str) -> str:
+            """Open a page, and hand over."""
+            return f"{page} is open now."
+
+        return go
+
+    async def go_on_loop(page: str) -> str:
         """Open a page, and hand over."""
         return f"{page} is open now."
 
-    return go
+    go_on_loop.__name__ = "go"
+    return go_on_loop
 
 
 class Ours:
     """Threads of the framework: two assistants, each with one tool that hands over to the other."""
 
-    def __init__(self, backend: Any, store: Any) -> None:
+    def __init__(self, backend: Any, store: Any, *, worker: bool = False) -> None:
         from handoff import Flow, Limits, Metadata, Threads
 
         class Site(Metadata):
@@ -244,8 +255,8 @@ class Ours:
         front = flow.assistant("a", instructions=INSTRUCTIONS["a"])
         editor = flow.assistant("b", instructions=INSTRUCTIONS["b"].replace("about", "{{ page }}", 1))
 
-        front.tool(to=editor, sets="page")(_go())
-        editor.tool(to=front)(_go())
+        front.tool(to=editor, sets="page")(_go(worker=worker))
+        editor.tool(to=front)(_go(worker=worker))
         self.threads = Threads(flow, backend=backend, store=store)
         self._opened: dict[int, Any] = {}
 
@@ -291,7 +302,9 @@ def _sdk(kind: Callable[[Any], Loop], *, aiohttp: bool = False) -> Make:
     return make
 
 
-def _ours(backend: str, *, stream: bool = False, durable: bool = False, aiohttp: bool = False) -> Make:
+def _ours(
+    backend: str, *, stream: bool = False, durable: bool = False, httpx2: bool = False, worker: bool = False
+) -> Make:
     async def make(stack: AsyncExitStack, port: int, directory: Path) -> Loop:
         from handoff import SqlStore
         from handoff.backends.chat import Chat
@@ -299,10 +312,10 @@ def _ours(backend: str, *, stream: bool = False, durable: bool = False, aiohttp:
 
         kind = Chat if backend == "chat" else Responses
         where: dict[str, Any] = {"base_url": f"http://127.0.0.1:{port}/v1", "api_key": "bench"}
-        if aiohttp:
-            where = {"client": _client(stack, port, aiohttp=True)}
+        if httpx2:
+            where = {"client": _client(stack, port)}
         made = kind("bench", stream=stream, **where)
-        ours = Ours(made, SqlStore(directory / "threads.db") if durable else None)
+        ours = Ours(made, SqlStore(directory / "threads.db") if durable else None, worker=worker)
         await stack.enter_async_context(ours.threads)
         return ours
 
@@ -315,12 +328,13 @@ WAYS: dict[str, Make] = {
     "httpx2": _httpx,
     "client.post": _sdk(Posted),
     "SDK as documented": _sdk(Documented),
+    "client.post, aiohttp": _sdk(Posted, aiohttp=True),
     "handoff chat": _ours("chat"),
+    "handoff chat, worker thread": _ours("chat", worker=True),
+    "handoff chat, httpx2": _ours("chat", httpx2=True),
     "handoff chat, durable": _ours("chat", durable=True),
     "client.post, streamed": _sdk(Streamed),
     "handoff chat, streamed": _ours("chat", stream=True),
-    "client.post, aiohttp": _sdk(Posted, aiohttp=True),
-    "handoff chat, aiohttp": _ours("chat", aiohttp=True),
     "previous_response_id, SDK": _sdk(lambda client: Chained(client, documented=True)),
     "previous_response_id, post": _sdk(lambda client: Chained(client, documented=False)),
     "handoff responses": _ours("responses"),

@@ -29,7 +29,6 @@ from loops import WAYS, ByHand, Loop, concurrent
 BUDGETS = {
     "handoff chat": ("client.post", 1.3),
     "handoff chat, streamed": ("client.post, streamed", 1.3),
-    "handoff chat, aiohttp": ("client.post", 1.3),
     "handoff responses": ("previous_response_id, SDK", 1.3),
 }
 #: Ways whose cost grows with the square of the thread: beyond that many turns, samples of it are measured.

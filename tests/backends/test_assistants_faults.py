@@ -527,7 +527,7 @@ async def test_a_server_that_is_gone_is_a_typed_failure(servers: Servers, world:
     gone._client._base_url = "http://127.0.0.1:9/v1"
     async with world.threads(FLOW, backend=gone) as threads:
         thread = await threads.open("t")
-        with pytest.raises(RunFailed, match="ConnectError"):
+        with pytest.raises(RunFailed, match="ClientConnectorError: Cannot connect to host"):
             await thread.send("one")
         due = [getattr(item, "text", "") for item in thread.state.due]
 

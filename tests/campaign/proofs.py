@@ -272,9 +272,9 @@ def replays(minutes: float, seed: int) -> Found:
     return test_file("tests/replay/test_replay.py", minutes, seed)
 
 
-def on_aiohttp(minutes: float, seed: int) -> Found:
-    """Run the contract with the SDK on aiohttp."""
-    return test_file("tests/contract", minutes, seed, HANDOFF_TEST_TRANSPORT="aiohttp")
+def on_httpx2(minutes: float, seed: int) -> Found:
+    """Run the contract with the SDK on its own default."""
+    return test_file("tests/contract", minutes, seed, HANDOFF_TEST_TRANSPORT="httpx2")
 
 
 def fuzzing(minutes: float, seed: int) -> Found:
@@ -377,7 +377,11 @@ PROOFS: tuple[Proof, ...] = (
         "recorded dialogues and tasks come out on every backend as they were recorded, and nothing is left locked",
         replays,
     ),
-    Proof("contract, on aiohttp", "every backend keeps the contract where the SDK stands on aiohttp, too", on_aiohttp),
+    Proof(
+        "contract, on httpx2",
+        "every backend keeps the contract where a client of the SDK's default kind is handed in",
+        on_httpx2,
+    ),
     Proof("sandbox: fuzzing", "no generated request makes the sandbox answer what OpenAI's document forbids", fuzzing),
     Proof(
         "core: random walk", "far beyond the size that can be searched, no invariant breaks", core_walk, endless=True

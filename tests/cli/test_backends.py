@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from handoff.cli.connecting import advice_about
 from handoff.sandbox import Sandbox, serving
 from tests.support.cli import Commands, handoff
 
@@ -38,6 +39,13 @@ def test_a_refusal_of_the_server_comes_with_what_to_do(
     found = handoff("run", "desk.py", SAYS, "--backend", backend, "--base-url", f"{url}{path}", "--model", "tiny")
 
     assert (1, True) == (found.code, advice in found.err)
+
+
+def test_a_server_that_is_gone_comes_with_what_to_do() -> None:
+    """The reason is what a backend tells after its last attempt; that takes too long to wait for here."""
+    reason = "ClientConnectorError: Cannot connect to host 127.0.0.1:9 ssl:default [Connect call failed]"
+
+    assert advice_about(reason).startswith("is the server running, and the address right?")
 
 
 @pytest.mark.parametrize("backend", ["chat", "responses"])

@@ -38,8 +38,8 @@ FLOW = build()
 
 #: The HTTP clients that the SDK comes with, by what they stand on.
 TRANSPORTS = {"httpx2": openai.DefaultAsyncHttpxClient, "aiohttp": openai.DefaultAioHttpClient}
-#: What carries the requests of scenarios that do not say.
-TRANSPORT = os.environ.get("HANDOFF_TEST_TRANSPORT", "httpx2")
+#: What carries the requests of scenarios that do not say: what backends take where no client is handed in.
+TRANSPORT = os.environ.get("HANDOFF_TEST_TRANSPORT", "aiohttp")
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class Served:
 
         async def backend(stack: AsyncExitStack) -> Backend:
             hooks = {"request": [before], "response": [after]}
-            http = openai.DefaultAsyncHttpxClient(verify=False, event_hooks=hooks)
+            http = openai.DefaultAioHttpClient(verify=False, event_hooks=hooks)
             client = openai.AsyncOpenAI(base_url=os.environ[PLACE], api_key="any", http_client=http)
             await stack.enter_async_context(client)
             return self.make("rules", client=client, **self.options)

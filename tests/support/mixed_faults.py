@@ -104,7 +104,7 @@ class _Conversation:
     async def play(self) -> Played:
         """Play it to its end, and then once more with nothing going wrong."""
         # No certificates are loaded: that would take longer than most conversations.
-        http = openai.DefaultAsyncHttpxClient(verify=False)
+        http = openai.DefaultAioHttpClient(verify=False)
         async with openai.AsyncOpenAI(base_url=self._url, api_key="any", http_client=http) as self._client:
             left = STEPS
             while left > 0:
