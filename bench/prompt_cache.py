@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from handoff import Answer, Flow, Threads, call
-from handoff.backends.base import Backend, Layout, Prompt
+from handoff.backends.base import Backend, Layout
 from handoff.backends.chat import Chat
 from handoff.backends.responses import Responses
 from handoff.core.usage import Usage
+from handoff.declaration.prompt import Prompt
 from handoff.sandbox import Sandbox, serving
 
 #: (what it is called, assistants, words of each one's instructions, words of what a tool returns).

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from handoff import Flow, Metadata, SqlStore, Threads
-from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
 from handoff.core import receive, replacing
 from handoff.core.events import ThreadOpened
 from handoff.core.items import Asked, UserMessage
 from handoff.core.state import State
 from handoff.declaration import effects
+from handoff.declaration.prompt import Prompt
 from handoff.driving import host as host_module
 from handoff.events import ThreadEvent, TransitionTaken
 from handoff.limits import Limits

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from handoff.core.answers import Extra
-from handoff.core.items import Asked, Item
+from handoff.core.items import Asked
 from handoff.core.state import JSON, Mode
 from handoff.core.status import Status
 from handoff.core.usage import Usage
-
-if TYPE_CHECKING:
-    from handoff.declaration.hosted import Hosted
-
-NamedView: TypeAlias = Literal["all", "own", "since_active"]
-View: TypeAlias = NamedView | int
-"""What an assistant sees of its thread (T1): all of it; all but what the others said and did; what has come since it
-was active before; or the last n turns, each from a user's message to the next."""
+from handoff.declaration.prompt import Prompt
 
 Layout: TypeAlias = Literal["usual", "cached"]
 """Where a request has what: instructions and an assistant's own tools ahead of the thread, or a beginning that all
@@ -44,75 +37,6 @@ Capability: TypeAlias = Literal[
 ]
 """What some backends carry and others cannot: parts of messages by how they name their content, the tools a server
 runs itself, and replies that fit a model. What is not carried is refused before anything is sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedTool:
-    """A tool as the model is offered it."""
-
-    #: Its name.
-    name: str
-    #: What it does, for the model.
-    description: str
-    #: JSON schema of its arguments.
-    schema: Mapping[str, Any]
-    #: Whether the schema is one that strict mode can express.
-    strict: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyFormat:
-    """What an answer without calls is to fit."""
-
-    #: What it is called.
-    name: str
-    #: JSON schema of an object.
-    schema: Mapping[str, Any]
-    #: Whether the schema is one that strict mode can express.
-    strict: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What stands the same in front of every assistant of a flow, where the layout is `cached`."""
-
-    #: The tools of all assistants, one of each name, in the order of their declaration.
-    tools: tuple[OfferedTool, ...] = ()
-    #: The tools of all assistants that the server runs itself.
-    hosted: tuple[Hosted, ...] = ()
-    #: What the instructions of all of them begin with, whatever the metadata.
-    instructions: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What the model is given."""
-
-    #: The assistant that is to answer.
-    assistant: str
-    #: Its instructions, rendered.
-    instructions: str
-    #: The tools it may call.
-    tools: tuple[OfferedTool, ...]
-    #: What the transcript holds, in order.
-    transcript: tuple[Item, ...]
-    #: What this request adds to it, in order, outputs first.
-    due: tuple[Item, ...]
-    #: Model, temperature and the like, as the flow declares them; empty where it does not.
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    #: What the assistant sees of `items`, where the backend sends the transcript to a server.
-    view: View = "all"
-    #: What the answer is to fit; None for any text.
-    reply: ReplyFormat | None = None
-    #: The tools that the server runs itself.
-    hosted: tuple[Hosted, ...] = ()
-    #: What it has together with the other assistants of its flow.
-    shared: Shared = field(default_factory=Shared, repr=False)
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """The whole thread."""
-        return self.transcript + self.due
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
 
-from handoff.backends.base import Absent, Called, Capability, Delta, Ended, Prompt, Report, Request
+from handoff.backends.base import Absent, Called, Capability, Delta, Ended, Report, Request
 from handoff.backends.wire import REFUSED, with_unique_ids
 from handoff.core.answers import Extra
 from handoff.core.items import Asked
 from handoff.core.state import Mode
 from handoff.core.status import Status
+from handoff.declaration.prompt import Prompt
 from handoff.models.base import Answer, Model
 
 logger = logging.getLogger("handoff")

@@ -11,9 +11,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from handoff.backends.base import Layout, OfferedTool, Prompt
+from handoff.backends.base import Layout
 from handoff.backends.profiles import ANY, PROFILES, Profile, profile_of
 from handoff.declaration.hosted import MCP, Hosted
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.errors import ConfigurationError
 
 if TYPE_CHECKING:

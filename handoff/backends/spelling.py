@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from handoff.backends.base import ReplyFormat, Request
+from handoff.backends.base import Request
 from handoff.backends.parts import weight
 from handoff.backends.view import Piece
 from handoff.core.items import Asked, Output, Spoken
+from handoff.declaration.prompt import ReplyFormat
 
 #: How many encoded pieces are kept, of all threads together; then all are let go.
 KEPT = 20_000

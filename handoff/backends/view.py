@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
-from handoff.backends.base import Prompt
 from handoff.core.items import Item, Output, Spoken, UserMessage
+from handoff.declaration.prompt import Prompt
 
 #: A token is estimated as this many bytes of JSON, rather too few than too many.
 BYTES_A_TOKEN = 3

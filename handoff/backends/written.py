@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handoff.backends.base import Prompt
 from handoff.backends.spelling import Encoder
 from handoff.backends.view import pieces_of
 from handoff.core.items import Item, Output, Spoken
+from handoff.declaration.prompt import Prompt
 
 #: How many bytes are kept, of all threads together; the ones used longest ago are let go.
 KEPT = 64 << 20

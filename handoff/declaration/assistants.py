@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeAlias, Typed
 
 from typing_extensions import TypeVar as TypeVarWithDefault
 
-from handoff.backends.base import View
 from handoff.declaration.guards import check_guard, name_of, reason_of
 from handoff.declaration.hosted import Hosted
 from handoff.declaration.metadata import Metadata
 from handoff.declaration.place import Place, Scope, as_given, caller_place, names_around, refuse_unknown
+from handoff.declaration.prompt import View
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Generic, Never, Unpack, cast, get_args
 
 from typing_extensions import TypeVar
 
-from handoff.backends.base import NamedView, View
 from handoff.declaration.answers import NO_ASSISTANTS, Answers
 from handoff.declaration.assistants import (
     BACK,
@@ -34,6 +33,7 @@ from handoff.declaration.hosted import Hosted, check_hosted
 from handoff.declaration.metadata import Deps, Metadata
 from handoff.declaration.metadata_class import check_metadata_class
 from handoff.declaration.place import Place, Scope, as_given, caller_place, names_around, place_of, refuse_unknown
+from handoff.declaration.prompt import NamedView, View
 from handoff.declaration.reply_models import check_reply
 from handoff.declaration.routes import Routes, is_assistant, require_source
 from handoff.declaration.tool_building import build_tool, name_problem

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
-from handoff.backends.base import Ended, ReplyFormat
-from handoff.core.answers import Extra
-from handoff.core.status import Status
+from handoff.declaration.prompt import ReplyFormat
 from handoff.declaration.schema import build_schema
 
 if TYPE_CHECKING:
@@ -99,24 +96,6 @@ def problem_of(model: type[BaseModel], text: str) -> str | None:
     except Exception as error:  # noqa: BLE001 - a validator of the flow's author failed
         return f"{type(error).__name__}: {_first_line(error)}"
     return None
-
-
-def checked(model: type[BaseModel] | None, ended: Ended) -> Ended:
-    """Return how a run ended, once its answer was held against the model it is to fit.
-
-    Args:
-        model: the assistant's `reply`.
-        ended: what the backend reports.
-    """
-    extra = ended.extra or Extra()
-    if model is None or ended.status is not Status.COMPLETED or ended.calls or extra.refused:
-        return ended
-    problem = problem_of(model, ended.text)
-    if problem is None:
-        return ended
-    # The server has the answer as said; so the transcript keeps it, as it does of one that was cut off.
-    reason = f"the answer does not fit {model.__name__}: {problem}"
-    return replace(ended, status=Status.INCOMPLETE, reason=reason, extra=replace(extra, unfit=True))
 
 
 def _place(loc: tuple[int | str, ...]) -> str:

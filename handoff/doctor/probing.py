@@ -7,11 +7,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from handoff.backends.base import Called, Delta, Ended, OfferedTool, Prompt, Report, Request
+from handoff.backends.base import Called, Delta, Ended, Report, Request
 from handoff.backends.wire import mapping
 from handoff.clock import Clock
 from handoff.core.items import Item, Output, Spoken, UserMessage
 from handoff.core.status import Status
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.doctor.asking import Asker, Reply
 from handoff.doctor.report import Finding
 

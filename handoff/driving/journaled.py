@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from handoff.backends.base import OfferedTool, Prompt
 from handoff.core import fold
 from handoff.core.bounds import calls_left
 from handoff.core.codec import dump
@@ -16,6 +15,7 @@ from handoff.core.items import Item
 from handoff.core.state import Progress, State
 from handoff.core.transcript import stored_by
 from handoff.declaration.flow import Flow
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.declaration.reply_models import format_of
 from handoff.driving.ledger import ledger_rows, summary_of, ticket_rows
 from handoff.driving.sharing import shared_by

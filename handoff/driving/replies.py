@@ -6,16 +6,17 @@ The same collector serves a live sender and one that comes back with the same ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from handoff.backends.base import Ended
 from handoff.core import events as happened
 from handoff.core.answers import Citation, Extra, HostedCall
 from handoff.core.state import State
 from handoff.core.status import Status
 from handoff.core.usage import NOTHING, Usage
 from handoff.declaration.flow import Flow
-from handoff.declaration.reply_models import value_of
+from handoff.declaration.reply_models import problem_of, value_of
 from handoff.errors import HandoffError, ReplyUnfit, RunFailed, ThreadClosed
 from handoff.events import spoken, usage_of
 
@@ -113,3 +114,21 @@ class Collector:
         value = None if extra.refused else value_of(self.flow, self._speaker, text)
         beside = (value, extra.refused, extra.citations, tuple(self._hosted))
         return Reply(text, after.assistant, tuple(self._messages), self._usage, *beside)
+
+
+def checked(model: type[BaseModel] | None, ended: Ended) -> Ended:
+    """Return how a run ended, once its answer was held against the model it is to fit.
+
+    Args:
+        model: the assistant's `reply`.
+        ended: what the backend reports.
+    """
+    extra = ended.extra or Extra()
+    if model is None or ended.status is not Status.COMPLETED or ended.calls or extra.refused:
+        return ended
+    problem = problem_of(model, ended.text)
+    if problem is None:
+        return ended
+    # The server has the answer as said; so the transcript keeps it, as it does of one that was cut off.
+    reason = f"the answer does not fit {model.__name__}: {problem}"
+    return replace(ended, status=Status.INCOMPLETE, reason=reason, extra=replace(extra, unfit=True))

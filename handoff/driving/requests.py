@@ -18,8 +18,8 @@ from handoff.core.commands import CancelRun, Key
 from handoff.core.events import Event
 from handoff.core.status import Status
 from handoff.declaration.flow import Flow
-from handoff.declaration.reply_models import checked
 from handoff.driving import calls
+from handoff.driving.replies import checked
 from handoff.events import TextDelta
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from handoff.backends.base import OfferedTool, Shared
 from handoff.backends.layout import TOOLS
 from handoff.declaration.flow import Flow
 from handoff.declaration.hosted import MCP, Hosted
+from handoff.declaration.prompt import OfferedTool, Shared
 from handoff.errors import ConfigurationError
 
 _KNOWN: WeakKeyDictionary[Flow[Any, Any], Shared] = WeakKeyDictionary()

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from handoff.backends.base import Prompt
 from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked
+from handoff.declaration.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
 from handoff.declaration.guards import name_of
 from handoff.declaration.place import Place, caller_place, place_of
+from handoff.declaration.prompt import Prompt
 from handoff.models.base import Answer
 
 Said: TypeAlias = str | Asked | tuple[Asked, ...] | Answer

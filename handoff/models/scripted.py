@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 from pydantic_core import to_jsonable_python
 
-from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Note, Output, Spoken, UserMessage
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.guards import name_of
+from handoff.declaration.prompt import Prompt
 from handoff.errors import ScriptMismatch
 from handoff.models.base import Answer
 

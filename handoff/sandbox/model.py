@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any, Final, cast
 from urllib.parse import quote_plus
 
-from handoff.backends.base import Prompt
 from handoff.content import shown
 from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.declaration.hosted import MCP, CodeInterpreter, FileSearch, WebSearch
+from handoff.declaration.prompt import Prompt
 from handoff.models import Answer
 from handoff.sandbox.hosting import ASKED
 from handoff.sandbox.prompting import is_missed

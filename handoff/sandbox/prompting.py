@@ -11,9 +11,9 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from handoff.backends.base import OfferedTool, ReplyFormat
 from handoff.core.items import Item, Note, NoteKind, UserMessage
 from handoff.core.parts import File, Image, Part, Text
+from handoff.declaration.prompt import OfferedTool, ReplyFormat
 from handoff.errors import ContentRefused
 from handoff.sandbox.rules import refused
 

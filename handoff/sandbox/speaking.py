@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from handoff.backends.base import OfferedTool, Prompt, ReplyFormat
 from handoff.backends.embedded import answers_of
 from handoff.core.answers import Citation, HostedCall
 from handoff.core.items import Asked, Item, Spoken
 from handoff.declaration.hosted import Hosted
+from handoff.declaration.prompt import OfferedTool, Prompt, ReplyFormat
 from handoff.models import Answer
 from handoff.sandbox.model import FORCED, arguments_for
 from handoff.sandbox.prompting import pieces

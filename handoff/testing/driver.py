@@ -10,7 +10,6 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from handoff.backends.base import Prompt
 from handoff.clock import Clock
 from handoff.core import events as happened
 from handoff.core import fold, todo
@@ -22,6 +21,7 @@ from handoff.core.state import Mode, State
 from handoff.core.status import Status
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps, Metadata
+from handoff.declaration.prompt import Prompt
 from handoff.driving.journaled import Journaled, result_key
 from handoff.driving.judge import FlowJudge
 from handoff.driving.ledger import summary_of

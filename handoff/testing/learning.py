@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from handoff.backends.base import Prompt
 from handoff.content import Content
 from handoff.core.answers import Extra
 from handoff.core.items import Asked as AskedCall
@@ -21,6 +20,7 @@ from handoff.core.status import Status
 from handoff.declaration.assistants import M
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
+from handoff.declaration.prompt import Prompt
 from handoff.driving.decisions import Decision
 from handoff.driving.side_rooms import INQUIRY, copied_length
 from handoff.errors import ConfigurationError

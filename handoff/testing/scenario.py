@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from handoff.backends.base import Prompt
 from handoff.core.state import Ticket
 from handoff.declaration.flow import Flow
+from handoff.declaration.prompt import Prompt
 from handoff.errors import ConfigurationError
 from handoff.models import Answer
 from handoff.testing.loop import PrivateLoop

@@ -19,8 +19,9 @@ from handoff.core.items import Asked
 from handoff.core.state import Run
 from handoff.core.status import Status
 from handoff.declaration.assistants import Assistant, M
-from handoff.declaration.reply_models import checked, problem_of
+from handoff.declaration.reply_models import problem_of
 from handoff.driving import calls
+from handoff.driving.replies import checked
 from handoff.errors import ArgumentsRefused, ConfigurationError
 from handoff.models import Answer, call
 from handoff.store.base import Receipt

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from handoff.backends.base import Prompt
 from handoff.core import events as happened
 from handoff.core.events import Event
 from handoff.core.items import Item, Output
@@ -16,6 +15,7 @@ from handoff.declaration.assistants import Assistant, M
 from handoff.declaration.flow import Flow
 from handoff.declaration.guards import name_of
 from handoff.declaration.metadata import Deps
+from handoff.declaration.prompt import Prompt
 from handoff.declaration.tools import Tool
 from handoff.events import ThreadEvent, told
 from handoff.limits import Limits

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from handoff import Answer, Flow, RunFailed, ThreadBusy
-from handoff.backends.base import Prompt
 from handoff.core.codec import load
 from handoff.core.events import RequestAccepted
 from handoff.core.items import Note, Output, UserMessage
+from handoff.declaration.prompt import Prompt
 from tests.support.assistants_servers import KINDS, Servers, servers_of
 from tests.support.forms import World
 from tests.support.gates import Gate

@@ -26,9 +26,10 @@ from handoff import (
 from handoff.backends.assistants import Assistants
 from handoff.backends.assistants.messages import messages_of, readers_of, run_fields, unable
 from handoff.backends.assistants.run import extra_of, hosted_in
-from handoff.backends.base import OfferedTool, Prompt, ReplyFormat, Request
+from handoff.backends.base import Request
 from handoff.core.answers import Extra
 from handoff.core.items import UserMessage
+from handoff.declaration.prompt import OfferedTool, Prompt, ReplyFormat
 from handoff.sandbox import Sandbox, serving
 from tests.support.models import Plays
 

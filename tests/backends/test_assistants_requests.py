@@ -13,11 +13,12 @@ from handoff.backends.assistants import Assistants
 from handoff.backends.assistants.api import Failed
 from handoff.backends.assistants.messages import fitting, messages_of, mirrored, run_fields, run_metadata, seed_of
 from handoff.backends.assistants.run import Leg, ours_in, reason_of, said_in, usage_of, waiting
-from handoff.backends.base import OfferedTool, Prompt, Request
+from handoff.backends.base import Request
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from handoff.core.usage import Usage
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.sandbox.world import World as Sandboxed
 from tests.support.assistants_servers import KINDS, Servers, servers_of
 from tests.support.forms import World

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.backends.base import Absent, Called, Delta, Ended, OfferedTool, Prompt, Report, Request
+from handoff.backends.base import Absent, Called, Delta, Ended, Report, Request
 from handoff.backends.chat import Chat
 from handoff.backends.chat.answer import ChatAnswer
 from handoff.backends.responses.answer import ResponsesAnswer
@@ -26,6 +26,7 @@ from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
 from handoff.core.state import Mode
 from handoff.core.status import Status
 from handoff.core.usage import Usage
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.errors import ConfigurationError
 from tests.support.chat_server import Script, called, chunk, completion, error, events, piece, response, scripted
 from tests.support.waits import Waits

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoff.backends.base import Prompt, View
 from handoff.backends.view import pieces_of, seen, shortened
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.declaration.flow import Flow
+from handoff.declaration.prompt import Prompt, View
 from handoff.errors import DefinitionError
 
 # Three spells: editor, writer, editor again; each item is named by a letter in what follows.

@@ -10,7 +10,7 @@ import pytest
 
 import handoff.sync
 from handoff import ContentRefused, File, Flow, Image, KeyReused, MemoryStore, MessageAdded, SqlStore, Text, Threads
-from handoff.backends.base import Prompt, Request
+from handoff.backends.base import Request
 from handoff.backends.chat import Chat
 from handoff.backends.chat.messages import messages_of
 from handoff.backends.chat.question import ChatQuestion, Spelling
@@ -24,6 +24,7 @@ from handoff.core.codec import dump, dump_parts, load, load_parts
 from handoff.core.events import MessageAccepted
 from handoff.core.items import Spoken, UserMessage
 from handoff.core.parts import Part
+from handoff.declaration.prompt import Prompt
 from handoff.events import as_json
 from handoff.testing import Talk
 from tests.support.models import Plays

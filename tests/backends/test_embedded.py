@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import pytest
 
-from handoff.backends.base import Absent, Called, Delta, Ended, Prompt, Report, Request
+from handoff.backends.base import Absent, Called, Delta, Ended, Report, Request
 from handoff.backends.embedded import Embedded
 from handoff.core.items import Asked, Output, Spoken, UserMessage
 from handoff.core.state import Mode
 from handoff.core.status import Status
+from handoff.declaration.prompt import Prompt
 from handoff.models import Answer, ScriptedModel, ScriptMismatch
 
 DUE = (Output(1, 1, "call_1", "open_page", "open"), UserMessage("m2", "go on"))

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from handoff.backends.base import OfferedTool, Prompt
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import ToolCall
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.errors import DefinitionError
 from handoff.models import Answer, RuleModel, ScriptedModel, ScriptMismatch, call
 

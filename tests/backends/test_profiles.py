@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from handoff.backends.base import Ended, OfferedTool, Prompt, Report, Request
+from handoff.backends.base import Ended, Report, Request
 from handoff.backends.chat import Chat
 from handoff.backends.profiles import ANY, PROFILES, adapted, profile_named, profile_of
 from handoff.core.items import Asked, Output, Spoken, UserMessage
 from handoff.core.status import Status
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.errors import ConfigurationError
 from tests.support.chat_server import Script, completion, error, scripted
 from tests.support.waits import Waits

@@ -13,7 +13,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from handoff import ConfigurationError, Flow, MemoryStore, Threads, WebSearch, connect
-from handoff.backends.base import Backend, OfferedTool, Prompt, Request, Shared
+from handoff.backends.base import Backend, Request
 from handoff.backends.chat import Chat
 from handoff.backends.chat.question import ChatQuestion, Spelling
 from handoff.backends.profiles import PROFILES
@@ -23,6 +23,7 @@ from handoff.backends.responses.question import ResponsesQuestion
 from handoff.backends.spelling import Encoder
 from handoff.backends.wire import Failure
 from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
+from handoff.declaration.prompt import OfferedTool, Prompt, Shared
 from handoff.driving.sharing import shared_by
 from tests.sandbox.conformance import mended
 

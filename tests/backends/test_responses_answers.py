@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from handoff.backends.base import Called, Delta, Ended, OfferedTool, Prompt, Report, Request
+from handoff.backends.base import Called, Delta, Ended, Report, Request
 from handoff.backends.responses import Responses
 from handoff.core.answers import Extra
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.status import Status
 from handoff.core.usage import Usage
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.errors import ConfigurationError
 from tests.support.chat_server import Script, error, events, response, scripted
 from tests.support.waits import Waits

@@ -11,9 +11,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from handoff import Answer, Flow, RunFailed
-from handoff.backends.base import Prompt
 from handoff.backends.responses import Responses
 from handoff.core.items import Spoken, UserMessage
+from handoff.declaration.prompt import Prompt
 from handoff.sandbox import Sandbox
 from tests.support.forms import World
 from tests.support.gates import Gate

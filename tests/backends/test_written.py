@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from handoff.backends.base import Prompt
 from handoff.backends.chat.messages import messages_of
 from handoff.backends.spelling import Encoder
 from handoff.backends.written import Written
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
+from handoff.declaration.prompt import Prompt
 
 
 def test_a_transcript_that_grows_is_written_as_one_that_is_new() -> None:

@@ -20,10 +20,11 @@ from starlette.types import Receive, Scope, Send
 
 import handoff
 from handoff import Answer, Deps, Flow, MemoryStore, Store
-from handoff.backends.base import Backend, Prompt
+from handoff.backends.base import Backend
 from handoff.core.items import Item, Output, Spoken
 from handoff.core.state import State
 from handoff.core.status import ACTIVE, TERMINAL
+from handoff.declaration.prompt import Prompt
 from handoff.driving.history import replay
 from handoff.events import RunChanged
 from handoff.sandbox import Faults, Sandbox, serving

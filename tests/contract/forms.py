@@ -13,11 +13,12 @@ from typing import Any, get_args
 import pytest
 
 from handoff.backends.assistants import Assistants
-from handoff.backends.base import Backend, Capability, View
+from handoff.backends.base import Backend, Capability
 from handoff.backends.chat import Chat
 from handoff.backends.embedded import Embedded
 from handoff.backends.responses import Responses
 from handoff.clock import Clock
+from handoff.declaration.prompt import View
 from handoff.models import Model
 
 #: Every part of a message, replies that fit a model, and every tool that a server runs itself.

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from handoff import Flow, Metadata, RunFailed
-from handoff.backends.base import View
 from handoff.core.items import Spoken
+from handoff.declaration.prompt import View
 from tests.contract.backdrop import Backdrop, HandsOver, heard, told
 from tests.support.models import call
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff import Answer, Assistant, Deps, Flow, Metadata, ScriptedModel, SqlStore, Thread, ToolCall, call
-from handoff.backends.base import Prompt
+from handoff.declaration.prompt import Prompt
 from handoff.driving.history import folded
 from handoff.driving.side_rooms import has_answered, room_place
 from handoff.models import Step

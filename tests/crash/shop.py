@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from handoff import Answer, Assistant, Deps, Flow, Metadata, ScriptedModel, Thread, ToolCall, call
-from handoff.backends.base import Prompt
 from handoff.core.items import Note, Output, Spoken
 from handoff.core.texts import tell
+from handoff.declaration.prompt import Prompt
 from handoff.models import Step
 from tests.crash.effects import Effects
 from tests.crash.life import Life

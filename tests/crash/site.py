@@ -16,7 +16,7 @@ from flows.site_editor import flow, rules
 from flows.site_editor.demo import demo
 from flows.site_editor.pages import Pages
 from handoff import Answer, Thread
-from handoff.backends.base import Prompt
+from handoff.declaration.prompt import Prompt
 from tests.crash.effects import Effects
 from tests.crash.life import Life
 from tests.crash.moments import Moments

@@ -43,10 +43,10 @@ from flows.concierge.flow import (
 )
 from flows.concierge.shop import Shop
 from handoff import Answer, Assistant, Threads, call
-from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
 from handoff.checks import check
 from handoff.core.items import Note, Output
+from handoff.declaration.prompt import Prompt
 from handoff.testing import Talk
 
 SPECIALISTS = (billing, technical, orders)

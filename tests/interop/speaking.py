@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from handoff import Answer
-from handoff.backends.base import Prompt
 from handoff.core.items import UserMessage
+from handoff.declaration.prompt import Prompt
 from handoff.models.base import Answering
 from handoff.sandbox.model import PlainModel
 

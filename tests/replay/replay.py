@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
 from handoff.declaration.metadata import dump
+from handoff.declaration.prompt import Prompt
 from handoff.driving.history import replay as told_of
 from handoff.errors import HandoffError
 from handoff.events import MessageAdded, TransitionTaken

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Item, Output, Spoken, UserMessage
+from handoff.declaration.prompt import Prompt
 from tests.contract.backdrop import Backdrop, Server
 from tests.contract.forms import FORMS
 from tests.replay import dialogues, tasks

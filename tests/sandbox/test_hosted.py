@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from handoff import Answer, Citation, File, HostedCall, Image, Text
-from handoff.backends.base import Prompt
 from handoff.core.items import UserMessage
+from handoff.declaration.prompt import Prompt
 from handoff.sandbox import Sandbox
 from tests.sandbox.conformance import Conformance
 from tests.sandbox.conftest import Inside

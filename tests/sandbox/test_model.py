@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from handoff import RuleModel, ScriptedModel, call
-from handoff.backends.base import OfferedTool, Prompt
 from handoff.core.items import Note, Output, Spoken, UserMessage
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.sandbox import Faults, Sandbox
 from handoff.sandbox.model import PlainModel, arguments_for, asked_for
 from handoff.testing import ManualClock

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from handoff.backends.base import Prompt
+from handoff.declaration.prompt import Prompt
 from handoff.models import Answer
 from handoff.sandbox import Sandbox, serving
 from handoff.sandbox.model import PlainModel

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flows.site_editor import flow, rules
-from handoff.backends.base import OfferedTool, Prompt
 from handoff.core.items import Note, Output, Spoken, UserMessage
+from handoff.declaration.prompt import OfferedTool, Prompt
 from handoff.models import Answer
 from tests.site_editor.phrases import PHRASES
 

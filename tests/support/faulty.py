@@ -15,11 +15,12 @@ from typing import Any
 from starlette.types import Message, Receive, Scope, Send
 
 from handoff.backends.assistants import Assistants
-from handoff.backends.base import Backend, Prompt
+from handoff.backends.base import Backend
 from handoff.backends.chat import Chat
 from handoff.backends.responses import Responses
 from handoff.backends.responses.link import Link
 from handoff.core.items import Item, Output, Spoken, UserMessage
+from handoff.declaration.prompt import Prompt
 from handoff.models import Model
 from handoff.sandbox import Faults, Sandbox
 from handoff.sandbox.model import PlainModel

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from handoff import SqlStore, Threads
-from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
+from handoff.declaration.prompt import Prompt
 from tests.support.law import build_desk, build_firm
 from tests.support.models import Plays, call
 from tests.support.workshop import Bench

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from handoff import Answer, call
-from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Note, Output, UserMessage
+from handoff.declaration.prompt import Prompt
 from tests.support.gates import Gate
 
 Step = str | Asked | Sequence[Asked] | Answer | BaseException

@@ -10,8 +10,8 @@ import asyncio
 import sys
 
 from handoff import SqlStore, Threads
-from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
+from handoff.declaration.prompt import Prompt
 from tests.support.models import Answers
 from tests.support.workshop import Bench, build
 

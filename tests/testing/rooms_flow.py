@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from handoff import Deps, Flow, Metadata, RunFailed, ToolCall, ToolError
-from handoff.backends.base import Prompt
 from handoff.core.items import Spoken, UserMessage
+from handoff.declaration.prompt import Prompt
 from handoff.models import Answer
 from handoff.testing import Talk, World, call
 

@@ -13,9 +13,9 @@ from freezegun import freeze_time
 
 import handoff
 from handoff import Answer, RunFailed, Threads
-from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
 from handoff.clock import SystemClock
+from handoff.declaration.prompt import Prompt
 from handoff.testing import ManualClock, call
 from handoff.testing.clock import OffsetClock
 from handoff.testing.loop import PrivateLoop

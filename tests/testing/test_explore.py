@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from handoff import ConfigurationError, Flow, RuleModel, ToolError
-from handoff.backends.base import Prompt
 from handoff.core.items import UserMessage
+from handoff.declaration.prompt import Prompt
 from handoff.models import Answer
 from handoff.store import MemoryStore
 from handoff.testing import Message, Ruling, Scenario, ScheduleFailed, Talk, World, call, explore

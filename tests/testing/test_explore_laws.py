@@ -12,9 +12,9 @@ from unittest import mock
 
 import pytest
 
-from handoff.backends.base import Prompt
 from handoff.core.items import Asked, Note, Output, Spoken, UserMessage
 from handoff.core.state import State
+from handoff.declaration.prompt import Prompt
 from handoff.models import Answer
 from handoff.store import MemoryStore
 from handoff.testing import Message, Scenario, ScheduleFailed, World, call, explore

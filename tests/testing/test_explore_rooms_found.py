@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from handoff import ConfigurationError, Deps, Flow, Metadata, RunFailed, ToolCall, ToolError
-from handoff.backends.base import Prompt
 from handoff.core.items import UserMessage
+from handoff.declaration.prompt import Prompt
 from handoff.models import Answer
 from handoff.testing import Scenario, ScheduleFailed, World, call, explore
 from tests.testing.rooms_flow import (

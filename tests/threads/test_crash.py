@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from handoff import Flow, Metadata, ScriptedModel, SqlStore, Threads, call
-from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
 from handoff.core.items import Item, Note, Output, Spoken, UserMessage
 from handoff.core.texts import tell
+from handoff.declaration.prompt import Prompt
 from tests.crash import dealer, shop
 from tests.crash.effects import wrong_effects
 from tests.crash.life import STORE, THREAD, begin

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handoff import Answer, Flow, LimitReached, Limits, Metadata, RunFailed, ThreadClosed
-from handoff.backends.base import Prompt
+from handoff.declaration.prompt import Prompt
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.models import Answers, Held, Plays, call, texts

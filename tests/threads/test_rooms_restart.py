@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from handoff import Flow, Metadata, SqlStore, SystemClock, Threads, ToolCall
-from handoff.backends.base import Prompt
 from handoff.backends.embedded import Embedded
 from handoff.core.items import Output
+from handoff.declaration.prompt import Prompt
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.law import build_desk, build_firm, room_of, waiting_room

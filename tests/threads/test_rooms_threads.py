@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from handoff import Flow, Limits, RoomChanged, ThreadUnknown, ToolCall, ToolFinished, ToolStarted
-from handoff.backends.base import Prompt
 from handoff.core.items import Output
+from handoff.declaration.prompt import Prompt
 from tests.support.forms import World
 from tests.support.gates import Gate
 from tests.support.law import Case, build_desk, build_firm, waiting_room

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from handoff.backends.base import OfferedTool, Request
+from handoff.backends.base import Request
 from handoff.backends.hosted_tools import assistants_tool
 from handoff.backends.parts import assistants_content
 from handoff.backends.spelling import encoded, forced, parted, quoted, reply_format
@@ -18,6 +18,7 @@ from handoff.backends.view import pieces_of, seen
 from handoff.core.items import Item, Note, Output, Spoken, UserMessage
 from handoff.core.status import Status
 from handoff.core.texts import tell
+from handoff.declaration.prompt import OfferedTool
 
 #: What a server takes as metadata: pairs, characters of a key, characters of a value (A10).
 PAIRS, KEY, VALUE = 16, 64, 512

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from handoff.backends.base import Layout, OfferedTool, Request
+from handoff.backends.base import Layout, Request
 from handoff.backends.chat.messages import messages_of
 from handoff.backends.layout import chat_choice, listed, parts_of
 from handoff.backends.profiles import Profile, adapted
@@ -14,6 +14,7 @@ from handoff.backends.spelling import Encoder, encoded, forced, reply_format
 from handoff.backends.view import BYTES_A_TOKEN, Piece, seen, shortened
 from handoff.backends.wire import Failure
 from handoff.backends.written import Written
+from handoff.declaration.prompt import OfferedTool
 
 logger = logging.getLogger("handoff")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handoff.backends import layout
-from handoff.backends.base import OfferedTool, Request
+from handoff.backends.base import Request
 from handoff.backends.hosted_tools import INCLUDED, responses_choice, responses_tool
 from handoff.backends.responses.items import output_of
 from handoff.backends.responses.link import Link
@@ -19,6 +19,7 @@ from handoff.backends.spelling import Encoder, encoded, forced, reply_format
 from handoff.backends.view import BYTES_A_TOKEN, Piece, pieces_of, seen, shortened
 from handoff.backends.wire import Failure
 from handoff.core.items import Item, Output, Spoken
+from handoff.declaration.prompt import OfferedTool
 
 #: What a server takes as metadata: pairs, characters of a key, characters of a value (M6).
 PAIRS, KEY, VALUE = 16, 64, 512
