@@ -60,6 +60,7 @@ from handoff.models import Answer, Model, RuleModel, Said, ScriptedModel, call
 if TYPE_CHECKING:
     from handoff.connection import Connection, connect
     from handoff.driving.decisions import Decision
+    from handoff.driving.leaving import LeftCall
     from handoff.driving.replies import Reply
     from handoff.store import MemoryStore, SqlStore, Store
     from handoff.thread import EditReceipt, Thread
@@ -98,6 +99,7 @@ __all__ = [
     "Image",
     "InstructionsError",
     "KeyReused",
+    "LeftCall",
     "LimitReached",
     "Limits",
     "MemoryStore",
@@ -153,6 +155,7 @@ _LATER = {
     "Connection": "handoff.connection",
     "Decision": "handoff.driving.decisions",
     "EditReceipt": "handoff.thread",
+    "LeftCall": "handoff.driving.leaving",
     "MemoryStore": "handoff.store",
     "Reply": "handoff.driving.replies",
     "SqlStore": "handoff.store",

@@ -28,6 +28,7 @@ from handoff.declaration.metadata import Deps
 from handoff.driving.decisions import Decision
 from handoff.driving.driver import LEAVING
 from handoff.driving.given import stands
+from handoff.driving.leaving import LeftCall
 from handoff.driving.replies import Reply
 from handoff.errors import ConfigurationError, ThreadsClosed
 from handoff.events import ThreadEvent
@@ -77,14 +78,14 @@ class Threads(Generic[M]):
             if not stands(error, closing):
                 raise
 
-    def close(self, *, patience: float | None = None) -> None:
+    def close(self, *, patience: float | None = None) -> tuple[LeftCall, ...]:
         """As `handoff.Threads.close`; ends the loop thread, too."""
         with self._loop.entry:
             if self._closed:
-                return
+                return ()
             self._closed = True
         try:
-            self._loop.run(self._threads.close(patience=patience))
+            return self._loop.run(self._threads.close(patience=patience))
         finally:
             self._loop.end()
 
@@ -320,7 +321,8 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 async def _wound_up() -> None:
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
-        task.cancel()
+        if not task.cancelling():  # else it is cleaning up, which a second time would interrupt
+            task.cancel()
     if left:
         await asyncio.wait(left, timeout=LEAVING)  # one that does not heed its cancellation is left
     await asyncio.get_running_loop().shutdown_asyncgens()

@@ -17,6 +17,7 @@ from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps, Metadata
 from handoff.driving.given import require_opening, require_parts, stands
 from handoff.driving.host import Host
+from handoff.driving.leaving import LeftCall
 from handoff.driving.side_rooms import room_place
 from handoff.errors import ConfigurationError, ThreadUnknown
 from handoff.events import ThreadEvent
@@ -87,16 +88,20 @@ class Threads(Generic[M]):
             if not stands(error, closing):
                 raise
 
-    async def close(self, *, patience: float | None = None) -> None:
+    async def close(self, *, patience: float | None = None) -> tuple[LeftCall, ...]:
         """Stop driving, let running bodies finish, and close backend and store. A second call does nothing.
 
         Whoever still waits for an answer gets `ThreadsClosed`; what was sent stays in the store.
 
         Args:
             patience: seconds that running bodies have. Those that need longer are left, as by a crash: a coroutine is
-                cancelled, a function goes on in its worker thread, and what they return is lost. None: all they need.
+                cancelled and has a second to clean up, a function goes on in its worker thread, and what they return is
+                lost. None: all they need.
+
+        Returns:
+            The calls that were left; each is also logged as a warning. Empty if all bodies ended in time.
         """
-        await self._host.close(patience)
+        return await self._host.close(patience)
 
     # -- finding threads -----------------------------------------------------------------------------------------------
 

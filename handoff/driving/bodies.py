@@ -16,17 +16,19 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from handoff.clock import Clock
 from handoff.core import events as happened
 from handoff.core.commands import RunBody
-from handoff.declaration.consulting import Consultation, Inquiry, is_interruption
+from handoff.declaration.consulting import Consultation, Inquiry, Interrupted, is_interruption
 from handoff.declaration.effects import Bound, BoundProbe
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
 from handoff.driving import calls
 from handoff.driving.journaled import result_key
+from handoff.driving.leaving import Left, LeftCall
 from handoff.driving.requests import told_to_end
 from handoff.errors import ConfigurationError, StoreError
 from handoff.events import ToolProgress, ToolStarted
@@ -42,6 +44,37 @@ Place = tuple[int, int, str]
 
 Working: TypeAlias = concurrent.futures.Future[object]
 """What runs on a worker thread."""
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """A body that has begun and not ended."""
+
+    #: Which one.
+    place: Place
+    #: Name of its tool.
+    tool: str
+    #: Whether it may wait for side rooms.
+    consulting: bool
+    #: What of it runs on a worker thread, which nobody can stop.
+    working: Working | None = None
+    #: It has ended because the threads were closed while it waited for a side room.
+    interrupted: bool = False
+
+    def left(self, thread: str, task: asyncio.Task[None] | None) -> Left | None:
+        """Return it as a call that is left; None if it has ended where it waited for a side room, and lost nothing.
+
+        Args:
+            thread: id of its thread.
+            task: what has run it.
+        """
+        if self.interrupted:
+            return None
+        on_thread = self.working if self.working is not None and self.working.running() else None
+        going_on = on_thread or (None if task is None or task.done() else task)
+        run, _, call = self.place
+        return Left(LeftCall(thread, run, call, self.tool, running=going_on is not None), going_on)
+
 
 #: Seconds between two attempts to have the thread while another process drives it.
 FOLLOW = 0.05
@@ -88,8 +121,7 @@ class Bodies:
         self._rooms = rooms
         #: The bodies that run here.
         self.running: dict[Place, Lock] = {}
-        #: What runs on a worker thread, which nobody can stop.
-        self._working: dict[Place, Working] = {}
+        self._under_way: dict[Place, UnderWay] = {}
         #: Those not to be started here: another process runs them, or their result waits in the inbox.
         self.elsewhere: set[Place] = set()
 
@@ -116,9 +148,9 @@ class Bodies:
         return tuple(found)
 
     @property
-    def working(self) -> list[Working]:
-        """What runs on worker threads now."""
-        return [one for one in self._working.values() if one.running()]
+    def under_way(self) -> list[UnderWay]:
+        """The bodies that have begun here and not ended."""
+        return list(self._under_way.values())
 
     async def _lock(self, place: Place) -> Lock | None:
         run, batch, call = place
@@ -138,15 +170,18 @@ class Bodies:
             self.elsewhere.add(command.place)
             return
         self.running[command.place] = lock
+        body: UnderWay | None = None
         try:
             result = await self._outcome(command)
+            body = self._under_way.pop(command.place, None)
             if result is not None and not self._driver.left:
                 await self._deliver(command, result)
         finally:
+            body = self._under_way.pop(command.place, body)
             self._rooms.leave(self._driver.thread, command.place)
             # Only now: until the result is journaled or posted, nobody may take the body for lost; and one that was
             # left on its worker thread is not lost before it ends.
-            _released_after(self._working.pop(command.place, None), self.running.pop(command.place))
+            _released_after(None if body is None else body.working, self.running.pop(command.place))
             self._driver.drop(("timeout", *command.key))
 
     async def _outcome(self, command: RunBody) -> calls.Result | None:
@@ -162,6 +197,8 @@ class Bodies:
         loop = asyncio.get_running_loop()
 
         def consult(inquiry: Inquiry[Any]) -> Consultation[Any]:
+            if self._driver.left:
+                raise Interrupted  # as where it waited for a room already: its loop may have ended
             if command.place not in self.running:
                 raise ConfigurationError(f"the call of {call.tool} has ended: consult while its body runs")
             return self._rooms.begin(loop, thread, command, call.tool, inquiry)
@@ -173,8 +210,9 @@ class Bodies:
             return calls.failed(error)
         if isinstance(body, calls.Result):
             return body
-        if body.commit_first and not await self._begin(command):
+        if not await self._begin(command, commit=body.commit_first):
             return None
+        self._under_way[command.place] = UnderWay(command.place, call.tool, bool(body.tool.consults))
         self._driver.tell(ToolStarted(thread, command.run, asker, call.id, call.tool, call.arguments))
         if body.tool.timeout is not None and command.ticket is None:
             self._driver.start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
@@ -186,17 +224,22 @@ class Bodies:
         except Exception:
             logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
             return calls.Result("", {}, in_doubt=True)
+        if body.probe is not None and self._driver.closing:
+            return None  # nothing more begins: whoever opens the thread next asks the probe again
         try:
             return calls.finished(body, await self._run(command, body.bound, alone=bool(body.tool.consults)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises, its call is answered
             return calls.failed(error)
         except BaseException as error:
             if is_interruption(error):
+                self._under_way[command.place].interrupted = True
                 return None  # it waited for a room when the process was stopped: it is lost, as by a crash
             raise
 
-    async def _begin(self, command: RunBody) -> bool:
-        """Commit that the body starts; return False if it is not to start (E1)."""
+    async def _begin(self, command: RunBody, *, commit: bool) -> bool:
+        """Commit that the body starts, if need be; return False if it is not to start (E1)."""
+        if not commit:
+            return not self._driver.closing
         while not self._driver.closing:
             if await self._driver.feed(happened.CallStarted(self._clock.now(), *command.place)):
                 return self._driver.outstanding(command.key)
@@ -228,20 +271,23 @@ class Bodies:
 
     async def _run_on(self, workers: Executor, command: RunBody, bound: Bound | BoundProbe) -> object:
         working = workers.submit(contextvars.copy_context().run, functools.partial(_carried, bound.run))
-        self._working[command.place] = working
+        self._under_way[command.place].working = working
         return await asyncio.wrap_future(working)
 
     # -- its outcome ---------------------------------------------------------------------------------------------------
 
     async def _deliver(self, command: RunBody, result: calls.Result) -> None:
         """Bring the outcome to its batch, or to the inbox if a ticket has taken the call over (D2)."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._driver.committing(task)
         try:
             settled = await self._driver.whole(self._delivered(command, result))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a verdict that fails is a failure of the call
             settled = await self._driver.whole(self._delivered(command, calls.failed(error)))
-        if not settled and await self._rooms.awaited(self._driver.thread):
+        if not settled and not self._driver.left and await self._rooms.awaited(self._driver.thread):
             await self._driver.wake()
 
     async def _delivered(self, command: RunBody, result: calls.Result) -> bool:
@@ -286,7 +332,8 @@ def _on_loop(report: Callable[[str, float | None], None]) -> Callable[[str, floa
     def told_on_loop(text: str, fraction: float | None) -> None:
         if threading.get_ident() == home:
             report(text, fraction)  # at once, so that it is told before the end of the call
-        else:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the body was left, and nobody listens any more
             loop.call_soon_threadsafe(report, text, fraction)
 
     return told_on_loop

@@ -24,12 +24,13 @@ from handoff.core.events import Event
 from handoff.core.state import Phase, State
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
-from handoff.driving.bodies import Bodies, Consults, Working
+from handoff.driving.bodies import Bodies, Consults
 from handoff.driving.journaled import Journaled
 from handoff.driving.judge import FlowJudge, wake_at
+from handoff.driving.leaving import Left, ended_within
 from handoff.driving.requests import Purpose, Requests
 from handoff.driving.turn import Advance, advance
-from handoff.errors import HandoffError, RunFailed, StoreBehind
+from handoff.errors import HandoffError, RunFailed, StoreBehind, ThreadsClosed
 from handoff.events import ThreadEvent
 from handoff.observers import OBSERVERS
 from handoff.store.access import StoreAccess
@@ -43,7 +44,7 @@ T = TypeVar("T")
 #: Seconds between two looks whether another process has posted something that acts at once.
 LOOK = 0.1
 
-#: Seconds a coroutine has to clean up when it is left.
+#: Seconds that work has to clean up when it is left.
 LEAVING = 1.0
 
 #: Called after every commit with (before, event, after) of each of its events; it tells whoever watches, too.
@@ -91,7 +92,7 @@ class Driver:
         self.ignored = 0
         #: Nothing more is started.
         self.closing = False
-        #: What bodies come to is not kept any more: those that still run are left, as by a crash.
+        #: Nothing is written any more: bodies that still run are left, as by a crash.
         self.left = False
         self._flow = flow
         self._access = store
@@ -107,6 +108,8 @@ class Driver:
         self._live: dict[Key, asyncio.Task[None]] = {}
         #: All that runs for this thread, also what is no longer to be found by its key.
         self._tasks: set[asyncio.Task[Any]] = set()
+        #: Those of them that are about to commit something: they are never cancelled.
+        self._committing: set[asyncio.Task[Any]] = set()
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
 
@@ -151,11 +154,21 @@ class Driver:
     # -- the one door --------------------------------------------------------------------------------------------------
 
     async def wake(self) -> bool:
-        """Take the thread if nobody drives it, and do what is outstanding; return whether this process drives it."""
-        return await self.whole(self._taken_and_fed(()))
+        """Take the thread if nobody drives it, and do what is outstanding; return whether this process drives it.
+
+        Raises:
+            ThreadsClosed: the thread was left.
+        """
+        return await self.feed()
 
     async def feed(self, *facts: Event) -> bool:
-        """Commit what has happened, with all that follows from it, and act on it; return False if others drive."""
+        """Commit what has happened, with all that follows from it, and act on it; return False if others drive.
+
+        Raises:
+            ThreadsClosed: the thread was left; what still goes on here writes nothing any more.
+        """
+        if self.left:
+            raise ThreadsClosed
         return await self.whole(self._taken_and_fed(facts))
 
     async def _taken_and_fed(self, facts: Sequence[Event]) -> bool:
@@ -184,7 +197,7 @@ class Driver:
                 return await work  # a store in memory answers at once: nothing can come between
             finally:
                 self._door.release()
-        task = self.track(asyncio.create_task(work))
+        task = self.committing(self.track(asyncio.create_task(work)))
         task.add_done_callback(lambda _: self._door.release())
         return await asyncio.shield(task)
 
@@ -252,24 +265,30 @@ class Driver:
         await self.idle()
         self._give_up()
 
-    async def leave(self) -> list[Working]:
-        """Leave the bodies that still run, as by a crash: they are cancelled where that is possible, and lost.
+    async def leave(self) -> list[Left]:
+        """Leave all that is still under way, as by a crash: it is cancelled where that is possible, and lost.
 
         Returns:
-            Those on worker threads, which nobody can stop; their locks are held until they end.
+            The calls whose bodies had begun and not ended. What goes on all the same holds its lock until it ends.
         """
-        working = self._bodies.working
+        bodies = {key[1:]: task for key, task in self._live.items() if key[0] == "body"}
+        begun = self._bodies.under_way
         self.closing = self.left = True
-        bodies = [task for key, task in self._live.items() if key[0] == "body"]
-        for task in bodies:
-            task.cancel()
-        if bodies:
-            await asyncio.wait(bodies, timeout=LEAVING)
-        # One that does not heed its cancellation goes on without us.
-        self._tasks.difference_update(bodies)
+        ending = self._tasks - self._committing
+        # Those that wait for a side room were interrupted, and are ending by themselves.
+        consulting = {bodies[one.place] for one in begun if one.consulting and one.place in bodies} & ending
+        for task in ending - consulting:
+            if not task.cancelling():  # else it is cleaning up, which a second time would interrupt
+                task.cancel()
+        await ended_within(self._clock, LEAVING, ending)
+        deaf = {task for task in consulting if task.cancel()}
+        await ended_within(self._clock, LEAVING, deaf)
+        # What does not heed its cancellation goes on without us.
+        self._tasks &= self._committing
         await self.idle()
         self._give_up()
-        return [one for one in working if one.running()]
+        left = [one.left(self.thread, bodies.get(one.place)) for one in begun]
+        return [one for one in left if one is not None]
 
     async def idle(self) -> None:
         """Return when nothing is under way here any more."""
@@ -348,6 +367,12 @@ class Driver:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def committing(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """Have a close wait for a task to its end, however little patience it has, and return it."""
+        self._committing.add(task)
+        task.add_done_callback(self._committing.discard)
+        return task
+
     def forget(self, key: Key) -> None:
         """No longer know work by its key; it goes on."""
         self._live.pop(key, None)
@@ -363,6 +388,8 @@ class Driver:
         if self._live.get(key) is task:
             self._live.pop(key)
         error = None if task.cancelled() else task.exception()
+        if self.left and isinstance(error, ThreadsClosed):
+            return  # it went on after a close, and was told so
         if error is not None:
             logger.error("work on thread %s failed: %s", self.thread, key, exc_info=error)
             self._broken(error if isinstance(error, HandoffError) else RunFailed(self.thread, "failed", repr(error)))

@@ -25,10 +25,10 @@ from handoff.core.state import State
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps, Metadata
 from handoff.declaration.versions import fitted
-from handoff.driving.bodies import Working
 from handoff.driving.capabilities import require_carried
 from handoff.driving.driver import Driver
 from handoff.driving.hosted import Hosted
+from handoff.driving.leaving import Left, LeftCall, ended_within
 from handoff.driving.ledger import summary_of
 from handoff.driving.listeners import Listeners
 from handoff.driving.rooms import Rooms
@@ -124,22 +124,35 @@ class Host:
         if self.closed:
             raise ThreadsClosed
 
-    async def close(self, patience: float | None = None) -> None:
+    async def close(self, patience: float | None = None) -> tuple[LeftCall, ...]:
         """Stop driving, let running bodies finish, and close backend and store. A second call does nothing.
+
+        Whoever is cancelled while closing has no patience any more: what still runs is left, and the rest is closed.
 
         Args:
             patience: seconds that bodies have; those still running then are left, as by a crash. None: all they need.
+
+        Returns:
+            The calls that are left.
         """
         if self._closed:
-            return
-        await self._stopped()
-        self.listeners.fail_all(ThreadsClosed())
-        working = await self._ended_within(patience)
-        self.tools.shutdown(wait=not working, cancel_futures=True)
+            return ()
+        left: list[Left] = []
         try:
-            await self.backend.close()
+            await self._stopped()
+            self.listeners.fail_all(ThreadsClosed())
+            await self._ended_within(patience)
         finally:
-            await self.access.close(working)
+            left += await self._leave()
+            for one in left:
+                _warn(one.call)
+            holding = [one.going_on for one in left if one.going_on is not None]
+            self.tools.shutdown(wait=not holding, cancel_futures=True)
+            try:
+                await self.backend.close()
+            finally:
+                await self.access.close(holding)
+        return tuple(one.call for one in left)
 
     async def _stopped(self) -> None:
         """Begin nothing more, here and in side rooms."""
@@ -156,33 +169,27 @@ class Host:
         for wing in self._wings.values():
             wing._begin_nothing()  # noqa: SLF001 - of this class
 
-    async def _ended_within(self, patience: float | None) -> list[Working]:
-        """Wait for what is under way; return the bodies on worker threads that are left."""
+    async def _ended_within(self, patience: float | None) -> None:
+        """Wait for what is under way, no longer than that."""
         ending = asyncio.ensure_future(self._ended())
-        if patience is not None:
-            waiting = asyncio.ensure_future(self.clock.sleep(max(0.0, patience)))
-            try:
-                await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waiting.cancel()
-                await asyncio.gather(waiting, return_exceptions=True)
+        try:
+            await ended_within(self.clock, patience, {ending})
+        finally:
             if not ending.done():
-                working = await self._leave()
                 ending.cancel()
-                await asyncio.gather(ending, return_exceptions=True)
-                return working
-        await ending
-        return []
+                await asyncio.wait({ending})
+        if not ending.cancelled():
+            ending.result()
 
     async def _ended(self) -> None:
         await asyncio.gather(*self._left, return_exceptions=True)
         closing = [driver.close() for driver in self._drivers.values()]
         await asyncio.gather(*closing, *(wing._ended() for wing in self._wings.values()))  # noqa: SLF001 - of this class
 
-    async def _leave(self) -> list[Working]:
+    async def _leave(self) -> list[Left]:
         leaving = [driver.leave() for driver in self._drivers.values()]
         wings = [wing._leave() for wing in self._wings.values()]  # noqa: SLF001 - of this class
-        return [one for working in await asyncio.gather(*leaving, *wings) for one in working]
+        return [one for left in await asyncio.gather(*leaving, *wings) for one in left]
 
     # -- the store -----------------------------------------------------------------------------------------------------
 
@@ -365,6 +372,13 @@ class Host:
         self._left.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("work that nobody waited for failed", exc_info=task.exception())
+
+
+def _warn(call: LeftCall) -> None:
+    goes_on = "it goes on, and what it returns is lost" if call.running else "it was cancelled"
+    logger.warning(
+        "thread %s: %s (call %s) needs longer than the close waits: %s", call.thread, call.tool, call.call, goes_on
+    )
 
 
 def _offline(flow: Flow[Any, Any]) -> Backend:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import ParamSpec, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from handoff.store.base import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Lasting(Protocol):
+    """Something that may end later: what runs on a worker thread, or a task."""
+
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None:
+        """Call `fn` when it has ended, at once if it has."""
+        ...
 
 
 class StoreAccess:
@@ -46,25 +55,34 @@ class StoreAccess:
         self._writer.submit(work)
         return await answer
 
-    async def close(self, working: Sequence[Future[object]] = ()) -> None:
+    async def close(self, holding: Sequence[Lasting] = ()) -> None:
         """Close the store and end its thread.
 
         Args:
-            working: what holds locks of it and is not waited for: a store that is shared is closed when all of it has
-                ended, since closing gives up the locks; one in memory has nothing else to close.
+            holding: what holds locks of it and is not waited for: a store that is shared is closed when the last of it
+                ends, since closing gives up the locks; one in memory has nothing else to close.
         """
-        if not working:
+        if not holding:
             await self.call(self.store.close)
-        if self._writer is None:
-            return
-        if working:
+        if self._writer is not None:
+            self._writer.shutdown()
+            _when_all_ended(holding, self.store.close)
 
-            def close() -> None:
-                wait(working)
-                self.store.close()
 
-            self._writer.submit(close)
-        self._writer.shutdown(wait=not working)
+def _when_all_ended(work: Sequence[Lasting], then: Callable[[], None]) -> None:
+    """Call `then` where the last of it ends: no thread waits for what may never end."""
+    left, door = len(work), threading.Lock()
+
+    def ended(_: object) -> None:
+        nonlocal left
+        with door:
+            left -= 1
+            last = not left
+        if last:
+            then()
+
+    for one in work:
+        one.add_done_callback(ended)
 
 
 def _settle(answer: asyncio.Future[R], result: R) -> None:
