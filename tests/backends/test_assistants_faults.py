@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from handoff import RunFailed
 from handoff.clock import SystemClock
+from handoff.core.items import UserMessage
 from handoff.sandbox import Faults, Sandbox
 from handoff.sandbox.calls import Call
 from handoff.sandbox.rules import refused
@@ -19,7 +20,7 @@ from handoff.sandbox.world import Wire
 from tests.support.assistants_servers import KINDS, Servers, servers_of
 from tests.support.forms import World
 from tests.support.gates import Gate
-from tests.support.models import Held, Plays, call
+from tests.support.models import Answers, Held, Plays, call
 from tests.support.workshop import Bench, build
 
 FLOW = build()
@@ -451,6 +452,78 @@ async def test_a_start_that_comes_late_is_not_taken_for_the_one_after_a_failure(
     assert ([LOOK, "two"], 1) == (servers.said(), world.bench.count("look"))
 
 
+class JustBefore(Sandbox):
+    """A server that comes to a late start, and ends its run, just before the start that nobody looks ahead of.
+
+    Args:
+        late: its clock; the first start is late.
+        start: ahead of which start: 2 is the one that is made in the late one's stead, 3 that of the next run.
+        model: the model object.
+    """
+
+    def __init__(self, late: Late, start: int, model: object = None) -> None:
+        super().__init__(model, faults=Faults.read(f"late@runs.create,lateness={late.lateness}"), clock=late)
+        self._behind, self._start, self.starts = late, start, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/runs"):
+            self.starts += 1
+            if self.starts == self._start:
+                (thread,) = self.world.threads.values()
+                before = len(thread.runs)
+                self._behind.gate.open()
+                await until(lambda: len(thread.runs) > before and thread.runs[-1].status in {"completed", "failed"})
+        await super().__call__(scope, receive, send)
+
+
+def told(servers: Servers) -> list[str]:
+    """What the server's thread holds, as a model reads it."""
+    return [one.content[0]["text"]["value"] for one in servers.thread.messages()]
+
+
+async def test_a_late_start_that_was_answered_just_before_the_one_in_its_stead_is_ours(
+    servers: Servers, world: World, late: Late
+) -> None:
+    """It was there first and has our key: its answer stands, and nothing of the second one stays (C4)."""
+    backend = servers.serve(JustBefore(late, 2))
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        replies = [(await thread.send(text)).text for text in ("one", "two")]
+
+    assert (["You said: one", "You said: two"], 3) == (replies, len(servers.runs))
+    assert ["one", "You said: one", "two", "You said: two"] == told(servers)
+    assert ("completed", "completed") == (servers.runs[0].status, servers.runs[2].status)
+
+
+async def test_a_late_start_that_was_answered_just_before_the_next_run_is_read_by_no_model(
+    servers: Servers, world: World, late: Late
+) -> None:
+    """The run that has read it is ended and made anew, without its message and its answer (C4)."""
+    model = Answers(lambda prompt: f"{sum(isinstance(item, UserMessage) for item in prompt.items)} heard")
+    backend = servers.serve(JustBefore(late, 3, model))
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        replies = [(await thread.send(text)).text for text in ("one", "two", "three")]
+
+    assert ["1 heard", "2 heard", "3 heard"] == replies
+    assert ["one", "1 heard", "two", "2 heard", "three", "3 heard"] == told(servers)
+
+
+@pytest.mark.parametrize("text", ["two", LOOK])
+async def test_what_a_late_start_was_answered_is_deleted(servers: Servers, world: World, late: Late, text: str) -> None:
+    """Its message is there already, and nobody was told its answer."""
+    backend = servers.start(None, f"late@runs.create#2,lateness={late.lateness}", clock=late)
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("t")
+        replies = [(await thread.send(said)).text for said in ("one", text)]
+        await late.takes_effect(servers, 3)
+        replies.append((await thread.send("three")).text)
+
+    said = [one for one in told(servers) if one]
+    assert ["one", replies[0], text, replies[1], "three", "You said: three"] == said
+
+
 async def test_a_handoffs_note_that_comes_late_is_not_told_twice(world: World, late: Late) -> None:
     """What nothing tells from others but its place in the thread is known again too."""
     with servers_of(KINDS["complete-whole"], world.clock) as servers:
@@ -485,7 +558,7 @@ async def test_a_start_in_doubt_is_settled_where_messages_cannot_be_deleted(
             reply = await thread.send("three")
 
         assert ("You said: three", ["one", "two", "two", "three"]) == (reply.text, servers.said())
-        assert "came a second time stays: 405" in caplog.text
+        assert "a message that came late stays: 405" in caplog.text
 
 
 @pytest.mark.parametrize(

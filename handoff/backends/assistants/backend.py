@@ -217,24 +217,29 @@ class Assistants:
                 "metadata": run_metadata(request, leg.replaces),
             }
             refusal: Failed | None = None
+            overtaken = False
             try:
                 async with aclosing(self._legs.made(leg, ("threads", leg.thread, "runs"), body, accepted)) as reports:
                     async for report in reports:
                         if report is accepted:
+                            overtaken = await self._doubts.overtaken(leg)
+                            if overtaken:
+                                break
                             self._mirror(leg)
                             if leg.hurried.is_set():  # the cancel was for a run that had failed meanwhile
                                 await self._legs.cancel(request)
                         yield report
             except Failed as failed:
                 refusal = failed
-            if refusal is None:
+            if refusal is None and not overtaken:
                 return
-            if not (refusal.refused or refusal.postponed):
+            if refusal is not None and not (refusal.refused or refusal.postponed):
                 self._doubts.note(request)
-            if refusal.failure.passing and not await repeats.wait(refusal.failure):
+            if refusal is not None and refusal.failure.passing and not await repeats.wait(refusal.failure):
                 raise refusal
-            if refusal.postponed:
+            if refusal is not None and refusal.postponed:
                 continue
+            void = leg.run if overtaken else ""
             runs = await self._runs.latest(leg.thread, request.deadline + PATIENCE)
             if runs is None:
                 leg.thread = await self._new_thread(request, repeats)
@@ -242,20 +247,23 @@ class Assistants:
                 yield Known(f"{SPELLED}{leg.thread}")
                 continue
             ours = ours_in(runs, run_key(request))
-            if ours is not None and passing(ours):
-                # The server failed it, and keeps what came with it.
+            if ours is not None and not passing(ours) and ours.get("id") != void:
+                self._runs.see(leg, ours)
+                if not await self._doubts.overtaken(leg):
+                    if void:
+                        await self._doubts.settle(leg)
+                    yield accepted
+                    async with aclosing(self._legs.polled(leg)) as reports:
+                        async for report in reports:
+                            yield report
+                    return
+            if ours is not None:
+                # The server failed it, or we have ended it: it came to nothing, and what it brought is there.
                 stored, leg.replaces = len(request.prompt.due), str(ours.get("id"))
-            elif ours is not None:
-                leg.see(ours)
-                yield accepted
-                async with aclosing(self._legs.polled(leg)) as reports:
-                    async for report in reports:
-                        yield report
-                return
             cleared = await self._runs.clear(leg, runs)
-            if refusal.missing:
+            if refusal is not None and refusal.missing:
                 self._registry.forget(assistant)
-            elif refusal.refused and not cleared:
+            elif refusal is not None and refusal.refused and not cleared:
                 raise refusal
             stored = max(stored, await self._doubts.settle(leg))
         raise Failed(Failure("the server refuses one start after the other"))

@@ -3,17 +3,19 @@
 A request without an answer may take effect later, whatever is read meanwhile: no server says that it cannot any more.
 So its effect is known again whenever it comes. While a run is active, the server's lock refuses a late start; a run
 that is over takes no outputs. Before a start the rest is settled: runs in the way are ended, what the thread holds is
-not sent again, and what a late start brought a second time is deleted (C4, C5).
+not sent again, and what a late start brought a second time, or has answered, is deleted (C4, C5). One that was answered
+after that look has been read by the run that was started next, which is therefore ended, and made anew.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 
-from handoff.backends.assistants.api import PAGE, AssistantsApi, Failed, below
+from handoff.backends.assistants.api import PAGE, AssistantsApi, Failed, Wire, below
 from handoff.backends.assistants.messages import ITEM, key_of, run_key
-from handoff.backends.assistants.run import Leg
+from handoff.backends.assistants.run import Leg, late_in, ours_in
 from handoff.backends.assistants.runs import PATIENCE, Runs
 from handoff.backends.base import Request
 from handoff.backends.wire import Repeats, listed, mapping
@@ -63,23 +65,49 @@ class Doubts:
         request, kept = leg.request, self._runs.kept(leg.request.thread)
         if kept.ended >= request.run - 1 and kept.doubted <= self._clock.now():
             return 0
-        held = await self._submitted(leg)
-        held |= await self._posted(leg)
+        runs = await self._runs.latest(leg.thread, request.deadline + PATIENCE) or []
+        await self._runs.clear(leg, runs)
+        leg.seen = frozenset(str(run.get("id")) for run in runs)
+        held = await self._submitted(leg, runs)
+        held |= await self._posted(leg, runs)
         if kept.doubted == math.inf:
             kept.doubted = 0.0
         place = len(request.prompt.transcript)
         keys = [key_of(item, place + number) for number, item in enumerate(request.prompt.due)]
         return max((number for number, key in enumerate(keys, 1) if key in held), default=0)
 
-    async def _submitted(self, leg: Leg) -> set[str]:
-        """The due outputs, by key, that their runs have taken; those are over first, and take no more."""
+    async def overtaken(self, leg: Leg) -> bool:
+        """Return whether a late start was answered just before ours, whose run has read that; ours is ended then.
+
+        Nothing is asked where no start was in doubt.
+
+        Args:
+            leg: the leg of a start that was accepted.
+
+        Raises:
+            Failed: the server does not answer, or does not end the run.
+        """
+        request, until = leg.request, leg.request.deadline + PATIENCE
+        if self._runs.kept(request.thread).doubted <= self._clock.now():
+            return False
+        runs, key = await self._runs.latest(leg.thread, until) or [], run_key(request)
+        ids = [str(run.get("id")) for run in runs]
+        ours, place = ours_in(runs, key), ids.index(leg.run) if leg.run in ids else len(ids)
+        late = {str(run.get("id")) for run in late_in(runs, key)}
+        read = late.intersection(ids[place + 1 :]) - leg.seen  # what came after it, it has not read
+        if not read and (ours is None or ours.get("id") == leg.run):
+            return False
+        logger.warning("thread %s: a start that came late was answered; the one after it is made anew", request.thread)
+        await self._runs.end(leg.thread, leg.run, until)
+        return True
+
+    async def _submitted(self, leg: Leg, runs: Sequence[Wire]) -> set[str]:
+        """The due outputs, by key, that their runs have taken; those are over, and take no more."""
         request, until = leg.request, leg.request.deadline + PATIENCE
         due = [item for item in request.prompt.due if isinstance(item, Output)]
         if not due:
             return set()
         numbers = {str(output.run) for output in due}
-        runs = await self._runs.latest(leg.thread, until) or []
-        await self._runs.clear(leg, runs)
         taken: set[str] = set()
         for run in runs:
             key = mapping(run.get("metadata"))
@@ -87,8 +115,12 @@ class Doubts:
                 taken |= await self._runs.answered(leg.thread, str(run.get("id")), until)
         return {key_of(output) for output in due if output.call in taken}
 
-    async def _posted(self, leg: Leg) -> set[str]:
-        """The keys of the thread's latest messages; of those with one key all but the first are deleted."""
+    async def _posted(self, leg: Leg, runs: Sequence[Wire]) -> set[str]:
+        """The keys of the thread's latest messages; of those with one key all but the first are deleted.
+
+        So is what late runs have said, and the run whose place this start takes.
+        """
+        void = {str(run.get("id")) for run in late_in(runs, run_key(leg.request))} | {leg.replaces} - {""}
         repeats = Repeats(self._clock, leg.request.deadline + PATIENCE, None, thread=leg.request.thread)
         path = below("threads", leg.thread, "messages")
         try:
@@ -100,7 +132,7 @@ class Doubts:
         held: set[str] = set()
         for message in map(mapping, reversed(listed(page.get("data")))):
             key = mapping(message.get("metadata")).get(ITEM)
-            if isinstance(key, str) and key in held:
+            if (isinstance(key, str) and key in held) or message.get("run_id") in void:
                 await self._delete(leg, str(message.get("id")), repeats)
             elif isinstance(key, str):
                 held.add(key)
@@ -113,4 +145,4 @@ class Doubts:
         except Failed as failed:
             if not failed.refused:
                 raise
-            logger.warning("thread %s: a message that came a second time stays: %s", leg.request.thread, failed)
+            logger.warning("thread %s: a message that came late stays: %s", leg.request.thread, failed)

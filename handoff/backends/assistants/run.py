@@ -41,8 +41,10 @@ class Leg:
     thread: str = ""
     #: The server's id of the run; empty until it is known.
     run: str = ""
-    #: The server's id of our run that failed, whose place the next start takes; empty for the first start of a run.
+    #: The server's id of our run that came to nothing, whose place the next start takes; empty for the first one.
     replaces: str = ""
+    #: The server's ids of the thread's runs when it was last settled.
+    seen: frozenset[str] = frozenset()
     #: The run as it was last seen.
     latest: Wire = field(default_factory=dict[str, Any])
     #: Set when the run is to be cancelled: its end is looked for more often.
@@ -152,22 +154,40 @@ def active(run: Wire) -> bool:
 def ours_in(runs: Sequence[Wire], key: Wire) -> Wire | None:
     """Return the run that is ours by key; None if there is none (C4).
 
-    A start names the run it replaces, one that failed of what passes. Of several that replace the same one, or none,
-    the first is ours: the others are starts that came late.
+    A start names the run it replaces, one that came to nothing. Of several that replace the same one, or none, the
+    first is ours: the others are starts that came late.
 
     Args:
         runs: the latest of a thread, the latest first.
         key: our key, as the run's metadata has it.
     """
-    ours: Wire | None = None
+    chain = _chain(runs, key)
+    return chain[-1] if chain else None
+
+
+def late_in(runs: Sequence[Wire], key: Wire) -> list[Wire]:
+    """Return the runs of our thread that are none of ours: starts that came late, after another one or a failure (C4).
+
+    Args:
+        runs: the latest of a thread, the latest first.
+        key: our key of any run of the thread.
+    """
+    named = [run for run in runs if mapping(run.get("metadata")).get("thread") == key["thread"]]
+    keys = [{"thread": key["thread"], "run": mapping(run.get("metadata")).get("run")} for run in named]
+    ours = {one.get("id") for number in keys for one in _chain(named, number)}
+    return [run for run in named if run.get("id") not in ours]
+
+
+def _chain(runs: Sequence[Wire], key: Wire) -> list[Wire]:
+    """Our runs of one key, each but the first in the place of the one before it."""
+    chain: list[Wire] = []
     for run in reversed(runs):
         metadata = mapping(run.get("metadata"))
         if any(metadata.get(name) != value for name, value in key.items()):
             continue
-        replaced = metadata.get(REPLACES)
-        if ours is None or (passing(ours) and replaced == ours.get("id")):
-            ours = run
-    return ours
+        if not chain or metadata.get(REPLACES) == chain[-1].get("id"):
+            chain.append(run)
+    return chain
 
 
 def waiting(run: Wire) -> tuple[Asked, ...]:
