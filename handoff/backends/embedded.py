@@ -76,7 +76,7 @@ class Embedded:
                     if answer.text:
                         yield Delta(answer.text)
         except Exception as error:
-            logger.exception("the model failed")
+            logger.exception("thread %s: the model failed", request.thread)
             yield Ended(Status.FAILED, text=text, reason=f"{type(error).__name__}: {error}")
             return
         stored = len(prompt.due)

@@ -239,7 +239,7 @@ class Repeats:
         clock: the time.
         deadline: Unix time in seconds after which no attempt may begin.
         most: how often the request may be made again; None: until the deadline.
-        thread: id of the thread it is made for, as the log tells it; the server's id where ours is not at hand.
+        thread: our id of the thread it is made for, as the log tells it.
     """
 
     def __init__(self, clock: Clock, deadline: float, most: int | None = RETRIES, *, thread: str) -> None:

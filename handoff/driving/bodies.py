@@ -222,7 +222,7 @@ class Bodies:
                 if found is not None:
                     return calls.finished(body, found)
         except Exception:
-            logger.exception("the probe of %s failed; a person has to settle the call", call.tool)
+            logger.exception("thread %s: the probe of %s failed; a person has to settle the call", thread, call.tool)
             return calls.Result("", {}, in_doubt=True)
         if body.probe is not None and self._driver.closing:
             return None  # nothing more begins: whoever opens the thread next asks the probe again

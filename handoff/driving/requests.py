@@ -122,7 +122,11 @@ class Requests:
                 cancelling = self._driver.track(asyncio.ensure_future(self._backend.cancel(asked)))
                 await asyncio.wait({cancelling, patience}, return_when=asyncio.FIRST_COMPLETED)
                 if cancelling.done() and not cancelling.cancelled() and cancelling.exception() is not None:
-                    logger.error("the run could not be cancelled at the server", exc_info=cancelling.exception())
+                    logger.error(
+                        "thread %s: the run could not be cancelled at the server",
+                        self._driver.thread,
+                        exc_info=cancelling.exception(),
+                    )
         finally:
             patience.cancel()
         where = (self._clock.now(), command.run, command.request)

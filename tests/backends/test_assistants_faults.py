@@ -290,6 +290,29 @@ async def test_a_run_that_is_not_ours_is_cancelled_before_a_start(servers: Serve
     assert ("fine", ["completed", "cancelled", "completed"]) == (reply.text, [run.status for run in servers.runs])
 
 
+async def test_whatever_is_asked_again_is_logged_under_our_name_of_the_thread(
+    streams: Servers, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Listing, cancelling and looking at a run that is in the way, which is told with the server's names of it."""
+    caplog.set_level(logging.INFO, "handoff")
+    gate = Gate()
+    backend = streams.start(
+        Plays("hi", Held(gate, "never"), "fine"), "500@runs.list", "500@runs.cancel", "500@runs.retrieve"
+    )
+    async with world.threads(FLOW, backend=backend) as threads:
+        thread = await threads.open("order-7")
+        await thread.send("one")
+        await another(streams, "", assistant_id=streams.runs[0].assistant_id)
+        await gate.reached()
+        await thread.send("two")
+        gate.open()
+
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("thread ")]
+    again = [text for text in told if "made again" in text]
+    assert (3, {"order-7"}) == (len(again), {text.split()[1].rstrip(":") for text in told})
+    assert f"({streams.runs[1].id} of {streams.thread.id} at the server)" in caplog.text
+
+
 async def test_a_run_that_somebody_else_cancels_ends_the_turn(servers: Servers, world: World) -> None:
     """The sender gets a typed failure, and the thread goes on."""
     gate = Gate()

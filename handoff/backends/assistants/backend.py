@@ -32,7 +32,7 @@ from handoff.backends.assistants.messages import (
 )
 from handoff.backends.assistants.registry import Registry
 from handoff.backends.assistants.run import Leg, ours_in, passing, reason_of
-from handoff.backends.assistants.runs import PATIENCE, Runs
+from handoff.backends.assistants.runs import Runs
 from handoff.backends.base import Absent, Accepted, Capability, Ended, Known, Report, Request
 from handoff.backends.client import ServerClient
 from handoff.backends.wire import RETRIES, Failure, Repeats
@@ -240,7 +240,7 @@ class Assistants:
             if refusal is not None and refusal.postponed:
                 continue
             void = leg.run if overtaken else ""
-            runs = await self._runs.latest(leg.thread, request.deadline + PATIENCE)
+            runs = await self._runs.latest(leg)
             if runs is None:
                 leg.thread = await self._new_thread(request, repeats)
                 fresh, stored = True, 0
@@ -325,7 +325,7 @@ class Assistants:
             there = await self._runs.outputs_there(leg)
             if there is None:
                 if refused and refusal.refused:
-                    await self._runs.end(leg.thread, leg.run, request.deadline + PATIENCE)
+                    await self._runs.end(leg, leg.run)
                     raise refusal
                 refused = refusal.refused
                 continue

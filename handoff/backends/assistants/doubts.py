@@ -65,7 +65,7 @@ class Doubts:
         request, kept = leg.request, self._runs.kept(leg.request.thread)
         if kept.ended >= request.run - 1 and kept.doubted <= self._clock.now():
             return 0
-        runs = await self._runs.latest(leg.thread, request.deadline + PATIENCE) or []
+        runs = await self._runs.latest(leg) or []
         await self._runs.clear(leg, runs)
         leg.seen = frozenset(str(run.get("id")) for run in runs)
         held = await self._submitted(leg, runs)
@@ -87,10 +87,10 @@ class Doubts:
         Raises:
             Failed: the server does not answer, or does not end the run.
         """
-        request, until = leg.request, leg.request.deadline + PATIENCE
+        request = leg.request
         if self._runs.kept(request.thread).doubted <= self._clock.now():
             return False
-        runs, key = await self._runs.latest(leg.thread, until) or [], run_key(request)
+        runs, key = await self._runs.latest(leg) or [], run_key(request)
         ids = [str(run.get("id")) for run in runs]
         ours, place = ours_in(runs, key), ids.index(leg.run) if leg.run in ids else len(ids)
         late = {str(run.get("id")) for run in late_in(runs, key)}
@@ -98,12 +98,12 @@ class Doubts:
         if not read and (ours is None or ours.get("id") == leg.run):
             return False
         logger.warning("thread %s: a start that came late was answered; the one after it is made anew", request.thread)
-        await self._runs.end(leg.thread, leg.run, until)
+        await self._runs.end(leg, leg.run)
         return True
 
     async def _submitted(self, leg: Leg, runs: Sequence[Wire]) -> set[str]:
         """The due outputs, by key, that their runs have taken; those are over, and take no more."""
-        request, until = leg.request, leg.request.deadline + PATIENCE
+        request = leg.request
         due = [item for item in request.prompt.due if isinstance(item, Output)]
         if not due:
             return set()
@@ -112,7 +112,7 @@ class Doubts:
         for run in runs:
             key = mapping(run.get("metadata"))
             if key.get("run") in numbers and key.get("thread") == run_key(request)["thread"]:
-                taken |= await self._runs.answered(leg.thread, str(run.get("id")), until)
+                taken |= await self._runs.answered(leg, str(run.get("id")))
         return {key_of(output) for output in due if output.call in taken}
 
     async def _posted(self, leg: Leg, runs: Sequence[Wire]) -> set[str]:

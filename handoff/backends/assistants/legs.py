@@ -207,7 +207,7 @@ class Legs:
             calls = waiting(run)
             ids = {call.id for call in calls}
             if not calls or "" in ids or len(ids) < len(calls):
-                await self._runs.end(leg.thread, leg.run, request.deadline + PATIENCE)
+                await self._runs.end(leg, leg.run)
                 raise Failed(Failure("the run waits for calls that cannot be answered"))
             yield Called(calls, text, stored, Usage(model_calls=1), extra=extra)
             return
@@ -249,10 +249,9 @@ class Legs:
             request: the run's request.
         """
         leg = Leg(request, thread_of(request))
-        until = request.deadline + PATIENCE
         try:
             await self._runs.found(leg)
-            await self._runs.cancel(leg.thread, leg.run, until)
+            await self._runs.cancel(leg, leg.run)
         except Failed as failed:  # its end, or that there is none, comes by whoever follows it
             logger.warning("thread %s: its run is not cancelled: %s", request.thread, failed)
         kept = self._runs.kept(request.thread)

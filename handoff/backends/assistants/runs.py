@@ -111,25 +111,24 @@ class Runs:
         Raises:
             Failed: the server does not answer.
         """
-        runs = await self.latest(leg.thread, leg.request.deadline + PATIENCE)
+        runs = await self.latest(leg)
         found = ours_in(runs or (), run_key(leg.request))
         if found is not None:
             self.see(leg, found)
         return found is not None
 
-    async def latest(self, thread: str, until: float) -> list[Wire] | None:
+    async def latest(self, leg: Leg) -> list[Wire] | None:
         """Return the latest runs of a thread, the latest first; None if there is no such thread.
 
         Args:
-            thread: the server's id of it.
-            until: how long to go on asking, Unix seconds.
+            leg: a leg of the thread, whose server's id is known.
 
         Raises:
             Failed: the server does not answer.
         """
-        repeats = Repeats(self._clock, until, None, thread=thread)
         try:
-            page = await self._api.get(below("threads", thread, "runs"), repeats, limit=100, order="desc")
+            path = below("threads", leg.thread, "runs")
+            page = await self._api.get(path, self._repeats(leg), limit=100, order="desc")
         except Failed as failed:
             if failed.missing:
                 return None
@@ -150,24 +149,24 @@ class Runs:
         ours = ours_in(runs, run_key(leg.request))
         others = [run for run in runs if active(run) and run is not ours]
         for run in others:
-            logger.warning("thread %s: a run that is not ours is cancelled", leg.request.thread)
-            await self.end(leg.thread, str(run.get("id")), leg.request.deadline + PATIENCE)
+            found = (leg.request.thread, run.get("id"), leg.thread)
+            logger.warning("thread %s: a run that is not ours is cancelled (%s of %s at the server)", *found)
+            await self.end(leg, str(run.get("id")))
         return bool(others)
 
-    async def answered(self, thread: str, run: str, until: float) -> set[str]:
+    async def answered(self, leg: Leg, run: str) -> set[str]:
         """Return the calls of a run that have their outputs, by id.
 
         Args:
-            thread: the server's id of its thread.
+            leg: a leg of its thread.
             run: the server's id of it.
-            until: how long to go on asking, Unix seconds.
 
         Raises:
             Failed: the server does not answer.
         """
         found: set[str] = set()
-        path, repeats = below("threads", thread, "runs", run, "steps"), Repeats(self._clock, until, None, thread=thread)
-        async for step in self._api.pages(path, repeats, order="desc"):
+        path = below("threads", leg.thread, "runs", run, "steps")
+        async for step in self._api.pages(path, self._repeats(leg), order="desc"):
             found |= {call for call, output in called(step).items() if output}
         return found
 
@@ -264,42 +263,38 @@ class Runs:
         """As long as the run may take: it goes on without us."""
         return Repeats(self._clock, leg.request.deadline + PATIENCE, None, thread=leg.request.thread)
 
-    async def end(self, thread: str, run: str, until: float) -> None:
+    async def end(self, leg: Leg, run: str) -> None:
         """Cancel a run and return once it is over.
 
         Args:
-            thread: the server's id of its thread.
+            leg: a leg of its thread.
             run: the server's id of it.
-            until: how long to wait, Unix seconds.
 
         Raises:
             Failed: it is not over in time.
         """
-        await self.cancel(thread, run, until)
-        repeats = Repeats(self._clock, until, None, thread=thread)
-        wait = self._poll
+        await self.cancel(leg, run)
+        repeats, wait = self._repeats(leg), self._poll
         while True:
-            seen = await self._api.get(below("threads", thread, "runs", run), repeats)
+            seen = await self._api.get(below("threads", leg.thread, "runs", run), repeats)
             if seen.get("status") in TERMINAL:
                 return
-            if self._clock.now() >= until:
+            if repeats.left <= 0:
                 raise Failed(Failure("the server does not end a run that is in the way"))
             await self._clock.sleep(wait)
             wait = min(wait * LONGER, self._poll * LONGEST)
 
-    async def cancel(self, thread: str, run: str, until: float) -> None:
+    async def cancel(self, leg: Leg, run: str) -> None:
         """Have the server cancel a run; that it is over, or not there, is a success (C1).
 
         Args:
-            thread: the server's id of its thread.
+            leg: a leg of its thread.
             run: the server's id of it.
-            until: how long to go on asking, Unix seconds.
 
         Raises:
             Failed: the server does not do it.
         """
-        repeats = Repeats(self._clock, until, None, thread=thread)
-        path = below("threads", thread, "runs", run)
+        repeats, path = self._repeats(leg), below("threads", leg.thread, "runs", run)
         while True:
             try:
                 await self._api.post(f"{path}/cancel", None, repeats.left)

@@ -183,7 +183,7 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
                     break
             else:
                 return
-        logger.warning("the response %s could not be cancelled; it goes on by itself", running)
+        logger.warning("thread %s: the response %s could not be cancelled; it goes on by itself", thread, running)
 
     # -- one request ---------------------------------------------------------------------------------------------------
 

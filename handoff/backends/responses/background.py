@@ -119,7 +119,7 @@ class Background:
                 failure = None if isinstance(error, Refused) else self._failure(error)
                 if failure is None or not failure.passing or repeats.left <= 0:
                     raise
-                logger.info("a response in the background is looked at again (%s)", failure.reason)
+                logger.info("the response %s in the background is looked at again (%s)", self.running, failure.reason)
             if not self._over:
                 look = FIRST_LOOK if self._seen > seen else min(2 * look, LONGEST_LOOK)
                 await self._clock.sleep(min(look, max(0.0, repeats.left)))
