@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 
-from handoff import RunFailed
+from handoff import RunFailed, SystemClock
+from handoff.backends.base import Accepted, Prompt, Request
 from handoff.backends.responses import Responses
+from handoff.core.items import UserMessage
 from tests.contract.backdrop import Brisk
 from tests.support.forms import World
 from tests.support.gates import Gate
@@ -19,6 +23,7 @@ from tests.support.servers import Servers
 from tests.support.workshop import build
 
 FLOW = build()
+PROMPT = Prompt("front", "Help.", (), (), (UserMessage("m", "hi"),))
 
 
 class Place(Servers[Responses]):
@@ -171,3 +176,26 @@ async def test_a_response_nobody_will_follow_any_more_is_cancelled(durable: Worl
                 await (await threads.open("t")).send("one")
 
         assert ["cancelled"] == place.statuses()
+
+
+async def test_a_request_that_is_closed_as_soon_as_it_is_known_gives_its_connection_back() -> None:
+    """Whoever closes it may have read nothing of its stream, and the garbage collector is not waited for."""
+    gate = Gate()
+    with ExitStack() as stack:
+        place = _place(stack, stream=True)
+        place.start(Plays(Held(gate, "never")))
+        request = Request("t", 1, 1, "send", PROMPT, SystemClock().now() + 10.0)
+        async with (
+            httpx2.AsyncClient() as http,
+            openai.AsyncOpenAI(base_url=place.url, api_key="any", http_client=http) as client,
+        ):
+            reports = Responses("tiny", background=True, client=client).open(request)
+            async for report in reports:
+                if isinstance(report, Accepted):
+                    break
+            connections = list(http._transport._pool.connections)
+            await reports.aclose()
+            closed = [one.is_closed() for one in connections]
+            gate.open()
+
+    assert [True] == closed

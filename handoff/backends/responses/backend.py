@@ -8,7 +8,6 @@ and the server stores nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
@@ -315,12 +314,13 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         """Cancel what a request begins that nobody waits for any more, as soon as it is known."""
 
         async def end() -> None:
-            with contextlib.suppress(Exception):  # it was refused, or never arrived
+            try:
                 async with asyncio.timeout(CANCELLING):
                     events = await opening
                 if events is not None:
-                    await events.rest.aclose()
-                    await events.response.aclose()
+                    await events.aclose()
+            except Exception as error:  # noqa: BLE001 - it was refused, or never arrived: nobody waits for it
+                logger.info("thread %s: a response that is not wanted any more did not begin: %r", thread, error)
             if work.running:
                 await self._cancelled(work.running, thread)
 

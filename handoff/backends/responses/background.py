@@ -84,8 +84,11 @@ class Background:
         except asyncio.CancelledError:
             self._abandon(opening)
             raise
-        yield ""
-        if events is not None:
+        if events is None:
+            yield ""
+            return
+        async with aclosing(events):
+            yield ""
             async with aclosing(self._read(events)) as texts:
                 async for text in texts:
                     yield text
@@ -159,27 +162,28 @@ class Background:
                 self._look(mapping(json.loads(await response.aread())))
                 await response.aclose()
                 return None
-            events = events_of(response)
-            async for event in events:
-                self._take(event)
-                break
+            events = Events(response, events_of(response))
         except BaseException:
             await response.aclose()
             raise
-        return Events(response, events)
+        try:
+            async for event in events.rest:
+                self._take(event)
+                break
+        except BaseException:
+            await events.aclose()
+            raise
+        return events
 
     async def _read(self, events: Events) -> AsyncGenerator[str, None]:
+        async with aclosing(events):
+            async for event in events.rest:
+                yield self._take(event)
         try:
-            async with aclosing(events.rest) as rest:
-                async for event in rest:
-                    yield self._take(event)
-            try:
-                self._answer.end()
-            except Unreadable:
-                return  # it broke off: it is looked at again
-            self._over = True
-        finally:
-            await events.response.aclose()
+            self._answer.end()
+        except Unreadable:
+            return  # it broke off: it is looked at again
+        self._over = True
 
     def _take(self, event: object) -> str:
         told = mapping(event)
@@ -195,6 +199,13 @@ class Events:
 
     response: httpx2.Response
     rest: AsyncGenerator[object, None]
+
+    async def aclose(self) -> None:
+        """Close it, however much of it was read. A second call does nothing."""
+        try:
+            await self.rest.aclose()
+        finally:
+            await self.response.aclose()
 
 
 def _stream() -> Any:
