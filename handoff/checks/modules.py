@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import sys
 from collections.abc import Iterator
@@ -100,10 +101,11 @@ def _enclosed(function: Any) -> list[Any]:
     """What a function that another one made remembers of it."""
     if isinstance(function, partial):
         return [function.func, *function.args, *function.keywords.values()]
-    try:
-        return [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    except ValueError:
-        return []
+    found: list[Any] = []
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # what is assigned only later is not there yet
+            found.append(cell.cell_contents)
+    return found
 
 
 def _is_in(function: FunctionType, module: ModuleType) -> bool:

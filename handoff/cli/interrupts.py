@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
@@ -12,6 +13,8 @@ from typing import Any, TypeAlias
 
 from handoff.cli.exits import Exit
 from handoff.cli.printing import notice
+
+logger = logging.getLogger("handoff")
 
 #: Runs a piece of work until it is done (its exit code) or Ctrl-C comes (None; the work is cancelled).
 Guard: TypeAlias = Callable[[Coroutine[Any, Any, Exit]], Coroutine[Any, Any, Exit | None]]
@@ -59,7 +62,9 @@ async def _pressable(main: Callable[[Guard], Coroutine[Any, Any, Exit]]) -> Exit
         if working.done():
             return working.result()
         working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        await asyncio.wait({working})
+        if not working.cancelled() and (error := working.exception()) is not None:
+            logger.error("what was stopped failed at its end", exc_info=error)
         return None
 
     signal.signal(signal.SIGINT, press)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
@@ -131,8 +132,9 @@ class Asker:
 
 async def _body(response: httpx2.Response) -> bytes:
     body = b""
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > LONGEST:
-            return body[:LONGEST]
+    async with aclosing(response.aiter_bytes()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > LONGEST:
+                return body[:LONGEST]
     return body

@@ -1,6 +1,7 @@
 """Silences: one sweeper for all threads of a flow, so that a thread that rests holds no task (D5).
 
-A silence that has ended becomes a row in the thread's inbox; whoever drives the thread judges it.
+A silence that has ended becomes a row in the thread's inbox; whoever drives the thread judges it. What fails is logged
+and looked at again: nothing but a close ends the watch, and no thread keeps the others from being looked at.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from handoff.core.state import Phase
-from handoff.errors import StoreError
+from handoff.errors import ThreadsClosed
 
 if TYPE_CHECKING:
     from handoff.driving.host import Host
@@ -84,7 +85,9 @@ class Silences:
             timers = await self._host.call(self._host.store.timers, now + HORIZON)
             mine = {name for name, _ in await self._host.summaries()} if timers else set[str]()
             ends = [at for name, at in timers if name in mine]
-        except StoreError:
+        except ThreadsClosed:
+            raise
+        except Exception:
             logger.exception("silences could not be looked at")
             return PAUSE
         if not ends:
@@ -98,12 +101,18 @@ class Silences:
         return [name for name, _ in timers if name in mine and await self._silence_ended(name)]
 
     async def _silence_ended(self, name: str) -> bool:
-        driver = self._host.driver(name)
-        await driver.catch_up()
-        state = driver.journaled.state
-        if state.phase is not Phase.REST:
+        try:
+            driver = self._host.driver(name)
+            await driver.catch_up()
+            state = driver.journaled.state
+            if state.phase is not Phase.REST:
+                return False
+            data = {"stimuli": state.stimuli, "timed": state.timed}
+            key = f"timer:{state.stimuli}:{state.timed}"
+            await self._host.call(self._host.store.post, name, "timer", data, at=self._host.clock.now(), key=key)
+        except ThreadsClosed:
+            raise
+        except Exception:
+            logger.exception("thread %s: its silence has ended and cannot be acted on", name)
             return False
-        data = {"stimuli": state.stimuli, "timed": state.timed}
-        key = f"timer:{state.stimuli}:{state.timed}"
-        await self._host.call(self._host.store.post, name, "timer", data, at=self._host.clock.now(), key=key)
         return await self._host.woke(name)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.requests import ClientDisconnect
 
 from handoff.errors import ConfigurationError
 from handoff.sandbox.app import ConnectionDropped, Sandbox
@@ -105,5 +106,5 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
 
 
 def _not_on_purpose(record: logging.LogRecord) -> bool:
-    """Whether a record tells of anything but a connection that was dropped on purpose."""
-    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped))
+    """Whether a record tells of anything but a connection that was dropped on purpose, or left by its client."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped | ClientDisconnect))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from handoff.errors import HandoffError, StoreError
 from handoff.store.base import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+logger = logging.getLogger("handoff")
 
 
 class Lasting(Protocol):
@@ -93,3 +97,5 @@ def _settle(answer: asyncio.Future[R], result: R) -> None:
 def _fail(answer: asyncio.Future[R], error: BaseException) -> None:
     if not answer.done():
         answer.set_exception(error)
+    elif isinstance(error, StoreError) or not isinstance(error, HandoffError):
+        logger.error("a call of the store failed that nobody waits for any more", exc_info=error)

@@ -6,6 +6,7 @@ when that has answered. What came of a body goes to its batch, or to the inbox w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from handoff.testing.suspending import Asked, Suspending
 
 if TYPE_CHECKING:
     from handoff.testing.driver import InlineDriver
+
+logger = logging.getLogger("handoff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ class InlineBodies:
             return None
         try:
             found = body.probe.finish(run(self.loop, body.probe))
-        except Exception:  # noqa: BLE001 - a probe that fails has not said what happened
+        except Exception:
+            logger.exception("the probe of %s failed; a person has to settle the call", body.tool.name)
             return calls.Result("", {}, in_doubt=True)
         return None if found is None else calls.finished(body, found)
 

@@ -9,6 +9,7 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -185,10 +186,11 @@ class Runs:
             return None if {call.id for call in waiting(leg.latest)} == ours else True
         if leg.status in {Status.QUEUED, Status.IN_PROGRESS, Status.COMPLETED}:
             return True  # a run that had asked comes here by its outputs only
-        async for step in self._api.pages(self._path(leg, "steps"), self._repeats(leg), order="desc"):
-            calls = called(step)
-            if ours <= calls.keys():
-                return all(calls[call] for call in ours)
+        async with aclosing(self._api.pages(self._path(leg, "steps"), self._repeats(leg), order="desc")) as steps:
+            async for step in steps:
+                calls = called(step)
+                if ours <= calls.keys():
+                    return all(calls[call] for call in ours)
         return False
 
     async def look(self, leg: Leg) -> None:
@@ -229,11 +231,12 @@ class Runs:
         texts = {id_: said_in(one) for id_, one in leg.messages.items()}
         if texts and (leg.request.request > 1 or leg.request.told):
             ours: set[str] = set()
-            async for step in self._api.pages(self._path(leg, "steps"), repeats, order="desc"):
-                calls = called(step)
-                if calls and (leg.request.told or all(calls.values())):
-                    break  # what was said up to here is journaled
-                ours.add(written(step))
+            async with aclosing(self._api.pages(self._path(leg, "steps"), repeats, order="desc")) as steps:
+                async for step in steps:
+                    calls = called(step)
+                    if calls and (leg.request.told or all(calls.values())):
+                        break  # what was said up to here is journaled
+                    ours.add(written(step))
             texts = {id_: text for id_, text in texts.items() if id_ in ours}
             leg.messages = {id_: leg.messages[id_] for id_ in texts}
         return "\n".join(filter(None, texts.values()))
@@ -248,11 +251,12 @@ class Runs:
             Failed: the server does not answer.
         """
         found: list[HostedCall] = []
-        async for step in self._api.pages(self._path(leg, "steps"), self._repeats(leg), order="desc"):
-            calls = called(step)
-            if calls and (leg.request.told or all(calls.values())):
-                break
-            found = [*hosted_in(step), *found]
+        async with aclosing(self._api.pages(self._path(leg, "steps"), self._repeats(leg), order="desc")) as steps:
+            async for step in steps:
+                calls = called(step)
+                if calls and (leg.request.told or all(calls.values())):
+                    break
+                found = [*hosted_in(step), *found]
         return found
 
     @staticmethod
