@@ -83,8 +83,8 @@ orders = flow.assistant(
 door = flow.assistant(
     "door",
     description="Makes sure who the customer is.",
-    # What others said of a customer's affairs is nothing to whoever asks who that is.
-    view="own",
+    # What was said of a customer's affairs before is nothing to whoever asks who that is.
+    view=3,
     instructions="Ask for the e-mail address and the postcode, both, and nothing else. Guess neither.",
 )
 lead = flow.assistant(

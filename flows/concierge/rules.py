@@ -255,6 +255,12 @@ def hand_on(_match: re.Match[str]) -> Said:
     return call(hand_back)
 
 
+@rules.when(orders, _ORDERS)
+def want_any(_match: re.Match[str]) -> Said:
+    """My orders."""
+    return call(list_orders)
+
+
 @rules.started(lead)
 def answer_at_last(_note: str) -> Said:
     """Ask what to do first."""

@@ -410,8 +410,12 @@ def test_there_is_nothing_to_find() -> None:
             ["it leaks", "ada@example.org 10115", "repair 1001: leaks"], "technical", "Repair 1 of", id="repair"
         ),
         pytest.param(
-            ["it leaks", "ada@example.org 10115", "where is my parcel"], "orders", "I did not understand", id="hm"
+            ["it leaks", "ada@example.org 10115", "where is my parcel"], "orders", "Your orders:", id="which order"
         ),
+        pytest.param(
+            ["my order", "ada@example.org 10115", "Where is my order?"], "orders", "Your orders:", id="once more"
+        ),
+        pytest.param(["my order", "ada@example.org 10115", "hm"], "orders", "I did not understand", id="hm"),
         pytest.param(["a refund", "ada@example.org 10115", "that's all"], "end", "Goodbye, and thank", id="goodbye"),
     ],
 )
