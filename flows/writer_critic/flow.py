@@ -21,11 +21,13 @@ class Work(Metadata):
     """The text as it is now."""
     faults: list[str] | None = None
     """What the critic found wrong with it; unset when nobody has found anything, or it was written anew since."""
+    approved: bool | None = None
+    """Whether the draft is approved as it is; unset again once it is written anew."""
 
 
 def drafted(work: Work) -> bool:
     """There is no new draft to judge."""
-    return work.draft is not None and work.faults is None
+    return work.draft is not None and work.faults is None and not work.approved
 
 
 def faulty(work: Work) -> bool:
@@ -66,7 +68,7 @@ critic = flow.assistant(
 # -- writer ------------------------------------------------------------------------------------------------------------
 
 
-@writer.tool(sets="draft", clears="faults", idempotent=True)
+@writer.tool(sets="draft", clears=("faults", "approved"), idempotent=True)
 def write(draft: str) -> str:
     """Put down a version of the text, in place of the one before.
 
@@ -78,7 +80,7 @@ def write(draft: str) -> str:
     return draft
 
 
-@writer.tool(sets="draft", clears="faults", allow=faulty, idempotent=True)
+@writer.tool(sets="draft", clears=("faults", "approved"), allow=faulty, idempotent=True)
 def mend(work: Work, draft: FromMetadata[str]) -> str:
     """Mend the first of the faults in the way a machine can, and put the text down."""
     work.draft = style.mended(draft)
@@ -106,13 +108,14 @@ def reject(faults: list[str]) -> str:
     return "\n".join(faults)
 
 
-@critic.tool(to=writer, clears="faults", speak="output", idempotent=True)
-def approve(draft: FromMetadata[str]) -> str:
+@critic.tool(to=writer, sets="approved", clears="faults", speak="output", idempotent=True)
+def approve(work: Work, draft: FromMetadata[str]) -> str:
     """Approve the draft; the user reads it as it is."""
+    work.approved = True
     return f"Approved:\n{draft}"
 
 
-@critic.tool(to=writer, clears=("draft", "faults"), idempotent=True)
+@critic.tool(to=writer, clears=("draft", "faults", "approved"), idempotent=True)
 def drop() -> str:
     """Drop the draft, because the user wants another text: the writer takes the user's message up."""
     return "The draft is dropped."

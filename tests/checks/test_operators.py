@@ -33,7 +33,7 @@ UNDECIDABLE: dict[str, dict[str, dict[str, str]]] = {
     "concierge": {},
     "writer_critic": {
         "drop a field of clears": {
-            "faults of approve": "an approved draft may keep its faults on record until it is written anew",
+            "approved of drop": "without a draft nobody looks at it, and the next draft clears it",
         },
     },
     "desk": {

@@ -114,7 +114,19 @@ def test_a_draft_is_judged_mended_and_approved() -> None:
         talk.says("We bake in the old town", by=writer)
         talk.calls(approve)
         assert writer is talk.assistant
-        assert Work(draft="We bake in the old town") == talk.metadata
+        assert Work(draft="We bake in the old town", approved=True) == talk.metadata
+
+
+def test_what_is_approved_is_not_judged_again() -> None:
+    """Whatever is said after an approval, and is no new text, stays between the user and the writer."""
+    with Talk(flow) as talk:
+        talk.user("Write about us.")
+        talk.calls(write, draft=FLAWED)
+        talk.says(FLAWED, by=writer)
+        talk.calls(approve)
+        talk.user("Thank you.")
+        talk.says("You are welcome.", by=writer)
+        assert (writer, "rest") == (talk.assistant, talk.status)
 
 
 def test_the_critic_has_the_last_word_when_the_rounds_are_spent() -> None:
