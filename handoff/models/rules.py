@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
+from handoff.core.items import Asked, Note, Output, UserMessage
 from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
 from handoff.declaration.guards import name_of
 from handoff.declaration.place import Place, caller_place, place_of
 from handoff.declaration.prompt import Prompt
 from handoff.models.base import Answer
+from handoff.models.heard import new_items
 
 Said: TypeAlias = str | Asked | tuple[Asked, ...] | Answer
 """What a rule gives: a reply, a call, several calls, or both."""
@@ -219,7 +220,7 @@ class RuleModel:
         return list(dict.fromkeys(rule.ability for rule in self._patterns if rule.assistant == assistant))
 
     def _said(self, prompt: Prompt, offered: Collection[str]) -> Said:
-        new = _new(prompt.items)
+        new = new_items(prompt.items)
         messages = [item.text for item in new if isinstance(item, UserMessage)]
         if messages:
             return self._to_message(prompt.assistant, messages[-1], offered)
@@ -247,12 +248,6 @@ class RuleModel:
                 if match is not None:
                     return rule.function(match)
         return f"I did not understand that. {self.abilities(assistant)}"
-
-
-def _new(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """What has come since anybody spoke."""
-    spoken = [index for index, item in enumerate(items) if isinstance(item, Spoken)]
-    return items[spoken[-1] + 1 :] if spoken else items
 
 
 def _within(ability: str) -> str:
