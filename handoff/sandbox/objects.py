@@ -143,7 +143,8 @@ class Run:
     #: Name of the assistant.
     speaker: str
     created_at: int
-    expires_at: int
+    #: When it expires: not rounded, so that a short life is as long as it was asked to be.
+    expires_at: float
     model: str
     instructions: str
     tools: list[Wire]
@@ -208,7 +209,7 @@ class Run:
             if calls
             else None,
             "last_error": self.last_error,
-            "expires_at": self.expires_at if self.active else None,
+            "expires_at": int(self.expires_at) if self.active else None,
             "started_at": self.times.get("in_progress"),
             "cancelled_at": self.times.get("cancelled"),
             "failed_at": self.times.get("failed"),

@@ -67,7 +67,7 @@ def settle(world: World, thread: Thread) -> None:
         thread: its thread.
     """
     run = thread.active_run()
-    if run is not None and run.status != "cancelling" and world.now() >= run.expires_at:
+    if run is not None and run.status != "cancelling" and world.clock.now() >= run.expires_at:
         end(world, run, "expired")
 
 

@@ -169,7 +169,7 @@ def _new(call: Call, thread: Thread) -> Run:
         assistant.id,
         given.get("name") or assistant.id,
         world.now(),
-        int(world.clock.now() + world.expire),
+        world.clock.now() + world.expire,
         body.get("model") or given["model"],
         instructions,
         (given.get("tools") or []) if body.get("tools") is None else body["tools"],

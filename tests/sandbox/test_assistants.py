@@ -196,7 +196,7 @@ def test_a9_a_waiting_run_expires(client: openai.OpenAI, clock: OffsetClock) -> 
     """Past its time a run is expired, takes no outputs, and its thread is free."""
     thread, run = waiting(client)
 
-    clock.move_to(run.expires_at)
+    clock.move_to(run.expires_at + 1)  # what is told has no fractions
     over = client.beta.threads.runs.retrieve(run.id, thread_id=thread)
 
     assert run.created_at + RUN_SECONDS == run.expires_at
@@ -220,6 +220,24 @@ async def test_a9_a_stuck_run_expires(inside: Inside) -> None:
         after = sandbox.world.threads[run.thread_id].runs[0].status
 
     assert ("in_progress", "expired") == (before, after)
+
+
+@pytest.mark.parametrize("expire", [0.5, 1.0])
+async def test_a9_a_short_life_is_as_long_as_it_was_asked_to_be(inside: Inside, expire: float) -> None:
+    """A run that begins within a second does not lose the part of it that is over."""
+    clock = ManualClock()
+    await clock.advance(0.4)
+    async with inside(Sandbox(clock=clock, expire=expire)) as client:
+        by = await client.beta.assistants.create(model="any", tools=[TOOL])
+        run = await client.beta.threads.create_and_run(
+            assistant_id=by.id, thread={"messages": [{"role": "user", "content": "call add {}"}]}
+        )
+        await clock.advance(expire - 0.1)
+        before = await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
+        await clock.advance(0.1)
+        after = await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)
+
+    assert ("requires_action", "expired") == (before.status, after.status)
 
 
 @pytest.mark.parametrize(
