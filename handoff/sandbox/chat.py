@@ -9,7 +9,17 @@ from handoff.core.answers import Citation
 from handoff.core.items import Asked, Item, Output, Spoken
 from handoff.sandbox.calls import Call, Stream, page
 from handoff.sandbox.hosting import annotation_of
-from handoff.sandbox.prompting import assistant_named, instructs, offered, pieces, reply_of, said, text_of, tokens
+from handoff.sandbox.prompting import (
+    assistant_named,
+    instructs,
+    lists,
+    offered,
+    pieces,
+    reply_of,
+    said,
+    text_of,
+    tokens,
+)
 from handoff.sandbox.rules import Refused, refused
 from handoff.sandbox.speaking import Cut, ModelFailed, Question, Refusal, speak
 from handoff.sandbox.world import Event, Wire, World
@@ -24,9 +34,10 @@ async def create(call: Call) -> Wire | Stream:
         call: the request.
 
     Raises:
-        Refused: the order of the history is not valid, or the model failed.
+        Refused: fields do not go together, the order of the history is not valid, or the model failed.
     """
     body = call.body
+    _check_fields(body)
     _check_order(body["messages"])
     question = _question(call)
     completion: Wire = {
@@ -93,6 +104,23 @@ def _stored(call: Call) -> Wire:
     if found is None:
         raise refused("no_completion", id=id)
     return found
+
+
+def _check_fields(body: Wire) -> None:
+    """Refuse what is about tools or a stream that there is none of."""
+    tools = body.get("tools")
+    if tools == []:
+        raise refused("no_tools")
+    for field in ("tool_choice", "parallel_tool_calls"):
+        if tools is None and body.get(field) is not None:
+            raise refused("only_with_tools", field=field)
+    if body.get("stream_options") is not None and not body.get("stream"):
+        raise refused("only_streamed")
+    match body.get("tool_choice"):
+        case {"type": "function", "function": {"name": name}} if not lists(tools or (), body["tool_choice"]):
+            raise refused("function_not_listed", name=name)
+        case _:
+            pass
 
 
 def _check_order(messages: Sequence[Wire]) -> None:

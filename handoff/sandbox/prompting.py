@@ -15,6 +15,7 @@ from handoff.core.items import Item, Note, NoteKind, UserMessage
 from handoff.core.parts import File, Image, Part, Text
 from handoff.declaration.prompt import OfferedTool, ReplyFormat
 from handoff.errors import ContentRefused
+from handoff.sandbox.hosting import KINDS
 from handoff.sandbox.rules import refused
 
 #: Metadata key by which a request may say which assistant it is for.
@@ -51,7 +52,9 @@ def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[Offe
             return known, _name(choice)
         case {"type": "allowed_tools"}:
             allowed = choice.get("allowed_tools", choice)
-            _require_listed(allowed["tools"], tools)
+            if not allowed["tools"]:
+                raise refused("no_tool_allowed")
+            require_listed(allowed["tools"], tools)
             names = {_name(tool) for tool in allowed["tools"] if tool.get("type") == "function"}
             mode = "required" if allowed["mode"] == "required" else None
             return tuple(tool for tool in known if tool.name in names), mode
@@ -59,18 +62,33 @@ def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[Offe
             return known, None
 
 
-def _require_listed(allowed: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> None:
-    """A choice names tools of the list: functions by their names, MCP servers by label, others by type."""
-    if not allowed:
-        raise refused("no_tool_allowed")
-    listed = set(map(_identity, tools))
-    for tool in allowed:
-        if _identity(tool) not in listed:
-            raise refused("tool_not_listed", name=_identity(tool)[1] or tool.get("type"))
+def lists(tools: Iterable[Mapping[str, Any]], choice: Mapping[str, Any]) -> bool:
+    """Return whether a choice names a tool of the list: functions by name, MCP servers by label, others by type.
+
+    Args:
+        tools: as they came, flat or nested.
+        choice: a `tool_choice` of one tool.
+    """
+    return _identity(choice) in set(map(_identity, tools))
+
+
+def require_listed(choices: Iterable[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a choice that is not among the tools of a response.
+
+    Args:
+        choices: what is forced or allowed.
+        tools: as they came.
+
+    Raises:
+        Refused: one is not.
+    """
+    for choice in choices:
+        if not lists(tools, choice):
+            raise refused("tool_not_listed", name=_identity(choice)[1] or choice.get("type"))
 
 
 def _identity(tool: Mapping[str, Any]) -> tuple[str, str]:
-    kind = str(tool.get("type"))
+    kind = str(KINDS.get(tool.get("type", ""), tool.get("type")))
     return kind, _name(tool) if kind == "function" else str(tool.get("server_label") or "") if kind == "mcp" else ""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from handoff.sandbox import conversations, hosting, items
 from handoff.sandbox.calls import TRUE, Call, Stream, page, whole
-from handoff.sandbox.prompting import assistant_named, instructs, offered, reply_of, text_of
+from handoff.sandbox.prompting import assistant_named, instructs, offered, reply_of, require_listed, text_of
 from handoff.sandbox.responding import Stored, release, respond
 from handoff.sandbox.rules import RESPONSE_SECONDS, refused
 from handoff.sandbox.speaking import Question
@@ -33,7 +33,7 @@ def begin(call: Call) -> tuple[Stored, AsyncGenerator[Event, None]]:
         The response, and its events.
 
     Raises:
-        Refused: its history is not there, is locked, or does not go with its input.
+        Refused: it forces a tool it does not list; its history is not there, is locked, or does not go with its input.
     """
     body = call.body
     for field in ("model", "input"):
@@ -41,6 +41,9 @@ def begin(call: Call) -> tuple[Stored, AsyncGenerator[Event, None]]:
             raise refused("field_missing", param=field)
     if body.get("background") and body.get("store") is False:
         raise refused("background_unstored")
+    choice: Wire | str | None = body.get("tool_choice")
+    if isinstance(choice, dict) and choice["type"] != "allowed_tools":
+        require_listed((choice,), body.get("tools") or ())
     response, history = _prepared(call)
     question = _question(call, history, response.input)
     response.assistant = question.assistant

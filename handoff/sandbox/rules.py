@@ -190,6 +190,21 @@ REFUSALS: Final[dict[str, Refusal]] = {
         param="conversation",
         rule="R3",
     ),
+    "function_not_listed": Refusal(
+        "Invalid value for 'tool_choice': no function named '{name}' was specified in the 'tools' parameter.",
+        param="tool_choice",
+    ),
+    "only_with_tools": Refusal(
+        "Invalid value for '{field}': '{field}' is only allowed when 'tools' are specified.", param="{field}"
+    ),
+    "only_streamed": Refusal(
+        "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+    ),
+    "no_tools": Refusal(
+        "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+        code="empty_array",
+        param="tools",
+    ),
     "tool_not_listed": Refusal("Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice", rule="R13"),
     "no_tool_allowed": Refusal(
         "Invalid 'tool_choice.tools': empty array. Expected an array with minimum length 1, but got an empty array "

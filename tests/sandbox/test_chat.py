@@ -83,6 +83,52 @@ def test_a_forced_choice_is_obeyed(client: openai.OpenAI, choice: Any, called: s
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "text", "param"),
+    [
+        pytest.param(
+            {"tool_choice": "auto"},
+            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
+            "tool_choice",
+            id="a choice of no tools",
+        ),
+        pytest.param(
+            {"parallel_tool_calls": False},
+            "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are "
+            "specified.",
+            "parallel_tool_calls",
+            id="no tools at once",
+        ),
+        pytest.param(
+            {"tools": []},
+            "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            "tools",
+            id="an empty list",
+        ),
+        pytest.param(
+            {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "drop"}}},
+            "Invalid value for 'tool_choice': no function named 'drop' was specified in the 'tools' parameter.",
+            "tool_choice",
+            id="a tool there is none of",
+        ),
+        pytest.param(
+            {"stream_options": {"include_usage": True}},
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            "stream_options",
+            id="no stream",
+        ),
+    ],
+)
+def test_fields_that_are_about_nothing_are_refused(
+    client: openai.OpenAI, fields: dict[str, Any], text: str, param: str
+) -> None:
+    """What is said of tools or of a stream needs them, as at OpenAI."""
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="any", messages=[user("hello")], **fields)
+
+    assert (text, param) == (refused.value.body["message"], refused.value.param)
+
+
 def test_r13_allowed_tools_restrict_a_fixed_list_nested(client: openai.OpenAI) -> None:
     """On Chat `allowed_tools` is nested; a tool that is not allowed is not there."""
     completion = client.chat.completions.create(

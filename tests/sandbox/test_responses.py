@@ -538,6 +538,22 @@ def test_a_response_needs(client: openai.OpenAI, field: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        pytest.param({"type": "function", "name": "drop"}, "drop", id="function"),
+        pytest.param({"type": "web_search_preview"}, "web_search_preview", id="hosted"),
+        pytest.param({"type": "mcp", "server_label": "maps"}, "maps", id="mcp"),
+    ],
+)
+def test_a_forced_tool_has_to_be_listed(client: openai.OpenAI, choice: Any, name: str) -> None:
+    """What is forced and not among the tools is refused, and nothing else is called in its place."""
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(model="any", input="hi", tools=[FLAT], tool_choice=choice)
+
+    assert f"Tool choice '{name}' not found in 'tools' parameter." == refused.value.body["message"]
+
+
 def test_an_item_there_is_none_of_here_is_refused(client: openai.OpenAI) -> None:
     """Items of hosted tools are not played: they are refused rather than half understood."""
     with pytest.raises(openai.BadRequestError, match="The sandbox has no items of type 'compaction_trigger'"):
