@@ -5,11 +5,13 @@ A request is refused before anything is done, or done whole; what is done is tol
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 import httpx2
 from starlette.applications import Starlette
@@ -18,7 +20,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route as Path
 from starlette.routing import WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from handoff.clock import Clock, SystemClock
@@ -37,6 +39,10 @@ from handoff.sandbox.world import Wire, World
 #: How many events a stalled stream sends before it goes silent.
 STALL_AFTER = 3
 _NOT_FOUND = 404
+#: Client closed the request: nobody reads it.
+_HUNG_UP = 499
+
+Given = TypeVar("Given")
 
 
 class ConnectionDropped(httpx2.RemoteProtocolError):
@@ -98,10 +104,17 @@ class Sandbox:
             exception_handlers={HTTPException: _not_routed, Exception: _failed},
             lifespan=self._lifespan,
         )
+        self._application.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, as ASGI has it."""
-        await self._application(scope, receive, send)
+        """Serve one connection, as ASGI has it; whatever is answered has an id of its own."""
+
+        async def numbered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", self.world.new_id("req").encode())]
+            await send(message)
+
+        await self._application(scope, receive, numbered)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None]:
@@ -146,19 +159,19 @@ class Sandbox:
         if route.method != "GET" and faults.take(route.name, "late"):
             self.world.spawn(self._late(route, call))
             return _Dropped()
-        given = await route.operation(call)
+        given = await _while_heard(request, route.operation(call)) if route.heard else await route.operation(call)
+        if given is None:
+            return Response(status_code=_HUNG_UP)
         if faults.take(route.name, "drop_after"):
             if isinstance(given, Stream):
                 await _drain(given)
             return _Dropped()
-        headers = {"x-request-id": self.world.new_id("req")}
         if isinstance(given, Stream):
             stalls = faults.take(route.name, "stall") is not None
             events = _encoded(self.world, given, stalls=stalls)
-            return StreamingResponse(events, headers=headers, media_type="text/event-stream")
-        if route.name.startswith("runs."):
-            headers["openai-poll-after-ms"] = str(self.world.poll_milliseconds)
-        return _json(given, headers=headers)
+            return StreamingResponse(events, media_type="text/event-stream")
+        polled = route.name.startswith("runs.")
+        return _json(given, headers={"openai-poll-after-ms": str(self.world.poll_milliseconds)} if polled else None)
 
     async def _late(self, route: Route, call: Call) -> None:
         """Do what was asked for when nobody waits for it any more; whoever asked never learns of a refusal."""
@@ -176,6 +189,18 @@ class Sandbox:
             raise refused("no_key")
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             raise refused("wrong_key")
+
+
+async def _while_heard(request: Request, work: Awaitable[Given]) -> Given | None:
+    """Do something for as long as its client listens; return None if it hung up before that was done."""
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())  # the body has been read: what comes next is the end
+    try:
+        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return doing.result() if doing.done() else None
+    finally:
+        doing.cancel()
+        leaving.cancel()
 
 
 class _Dropped(Response):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,8 @@ class Stored:
     """A response, with what the wire does not show."""
 
     wire: Wire
+    #: The request's body.
+    asked: Wire
     #: The items it brought.
     input: list[Wire]
     #: What it chains from.
@@ -31,8 +33,6 @@ class Stored:
     conversation: Conversation | None
     #: Who made it.
     assistant: str = ""
-    #: What it is asked to tell besides.
-    include: Sequence[str] = ()
     #: All its events.
     feed: Feed = field(default_factory=Feed)
     #: What makes it, in the background.
@@ -239,7 +239,7 @@ class _Writing:
 
     def _hosted(self, call: HostedCall) -> list[Event]:
         """The events of what a hosted tool did."""
-        item = item_of(self._world, call, self._response.include)
+        item = item_of(self._world, call, self._response.asked.get("include") or ())
         index = len(self._response.wire["output"])
         place = {"item_id": item["id"], "output_index": index}
         tell = self._response.tell

@@ -79,20 +79,29 @@ async def retrieve(call: Call) -> Wire | Stream:
 
     Args:
         call: the request.
+
+    Raises:
+        Refused: it has no stream that could be taken up again.
     """
     response = _found(call)
     if call.query.get("stream") in TRUE:
+        for field in ("background", "stream"):
+            if not response.asked.get(field):
+                raise refused("not_streamed", field=field)
         return Stream(response.follow(max(0, whole(call, "starting_after", -1) + 1)))
     return response.wire
 
 
 async def delete(call: Call) -> Wire:
-    """Forget a response; those that chain from it keep what it said.
+    """Forget a response, and stop it if it is being made; those that chain from it keep what it said.
 
     Args:
         call: the request.
     """
     response = _found(call)
+    if response.task is not None:
+        response.task.cancel()  # else it would be kept again at its end
+        release(call.world, response)
     del call.world.responses[response.id]
     return {"id": response.id, "object": "response", "deleted": True}
 
@@ -174,7 +183,7 @@ def _prepared(call: Call, *, lock: bool = True) -> tuple[Stored, list[Wire]]:
     history = previous.chain() if previous else [*conversation.items] if conversation else []
     new = items.admit(world, body.get("input"), history, lambda wanted: _item(world, wanted))
     items.check(history, new)
-    response = Stored(_wire(world, body), new, previous, conversation, include=body.get("include") or ())
+    response = Stored(_wire(world, body), body, new, previous, conversation)
     if conversation is not None and lock:
         conversation.busy = response.id
     return response, [*history, *new]

@@ -29,6 +29,11 @@ class Route:
     schema: str = ""
 
     @property
+    def heard(self) -> bool:
+        """Whether it is done only for as long as its client listens: to hang up is to cancel it (R8)."""
+        return self.name in ("responses.create", "chat.completions.create")
+
+    @property
     def bare_not_found(self) -> bool:
         """Whether the document promises the error itself, without its envelope, where there is no such object."""
         return self.name in ("responses.delete", "responses.cancel")

@@ -21,7 +21,7 @@ class Rule:
     says: str
     #: Where that is known from.
     source: Source
-    #: The public report, where there is one.
+    #: The public report or page, where there is one.
     where: str = ""
 
 
@@ -50,7 +50,11 @@ RULES: Final[dict[str, Rule]] = {
     "R5": Rule("An output needs its call.", "reported"),
     "R6": Rule("The previous response must be there.", "reported"),
     "R7": Rule("No item twice, no output twice.", "reported"),
-    "R8": Rule("In the background: stored, polled, cancelled idempotently, its stream resumed.", "document"),
+    "R8": Rule(
+        "In the background: stored, polled, cancelled idempotently, its stream resumed; else to hang up is to cancel.",
+        "document",
+        "developers.openai.com/api/docs/guides/background",
+    ),
     "R9": Rule("At most 20 items at a time; responses live 30 days; conversations are not listed.", "document"),
     "R10": Rule("Webhooks tell how a background response ended, signed, at least once.", "document"),
     "R11": Rule("Every event has its sequence_number, and items keep their ids from added to done.", "document"),
@@ -228,6 +232,9 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "background_unstored": Refusal("background can only be true if store is true.", param="background", rule="R8"),
     "not_in_background": Refusal("Cannot cancel a synchronous response.", rule="R8"),
     "response_over": Refusal("Cannot cancel a {status} response.", rule="R8"),
+    "not_streamed": Refusal(
+        "This response cannot be streamed because it was not created with {field}=true.", param="stream", rule="R8"
+    ),
     "no_response": Refusal("Response with id '{id}' not found.", status=404),
     "no_conversation": Refusal("Conversation with id '{id}' not found.", status=404),
     "no_item": Refusal("Item with id '{id}' not found.", status=404),

@@ -15,7 +15,9 @@ import httpx2
 import openai
 import pytest
 
-from handoff.sandbox import Faults, Sandbox, Scripted, Webhook, responses
+from handoff.declaration.prompt import Prompt
+from handoff.models import Answer
+from handoff.sandbox import Faults, Sandbox, Scripted, Webhook, responses, serving
 from handoff.sandbox.calls import Call, Stream
 from handoff.sandbox.conversations import Conversation
 from handoff.sandbox.rules import RESPONSE_SECONDS, RESPONSE_STATUSES
@@ -283,6 +285,73 @@ def test_r8_a_stream_is_taken_up_again(client: openai.OpenAI) -> None:
 
     assert list(range(len(whole))) == [event.sequence_number for event in whole]
     assert whole[4:] == rest
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        pytest.param({}, "background", id="in the foreground"),
+        pytest.param({"stream": True}, "background", id="streamed in the foreground"),
+        pytest.param({"background": True}, "stream", id="not streamed"),
+    ],
+)
+def test_r8_only_what_was_streamed_in_the_background_is_streamed_again(
+    client: openai.OpenAI, options: dict[str, Any], field: str
+) -> None:
+    """Any other response has no stream to go on with."""
+    made: Any = client.responses.create(model="any", input="hi", **options)
+    response = list(made)[-1].response if "stream" in options else made
+
+    with pytest.raises(openai.BadRequestError, match=f"it was not created with {field}=true"):
+        client.responses.retrieve(response.id, stream=True)
+
+
+async def test_r8_a_response_that_is_deleted_while_it_is_made_stays_gone(inside: Inside) -> None:
+    """Its end does not bring it back, its conversation is free at once, and did not grow."""
+    clock = ManualClock()
+    async with inside(Sandbox(clock=clock, faults=Faults(slow=5))) as client:
+        conversation = await client.conversations.create()
+        made = await client.responses.create(model="any", input="hi", background=True, conversation=conversation.id)
+        await client.responses.delete(made.id)
+        await client.conversations.items.create(conversation.id, items=[{"role": "user", "content": "next"}])
+        await clock.advance(5)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(made.id)
+        items = await client.conversations.items.list(conversation.id)
+
+    assert 1 == len(items.data)
+
+
+class Endless:
+    """A model that never answers, and tells when it is let off."""
+
+    def __init__(self) -> None:
+        self.let_off = threading.Event()
+
+    async def answer(self, prompt: Prompt) -> Answer:
+        """Wait."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.let_off.set()
+        return Answer(prompt.assistant)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_r8_to_hang_up_is_to_cancel_a_response_in_the_foreground(*, stream: bool) -> None:
+    """Whoever gives up waiting has no response, and finds the conversation free and as it was."""
+    model = Endless()
+    sandbox = Sandbox(model)
+    with serving(sandbox) as base_url, openai.OpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
+        conversation = client.conversations.create().id
+        options: dict[str, Any] = {"conversation": conversation, "stream": stream, "timeout": 0.2}
+        with pytest.raises((openai.APITimeoutError, httpx2.TimeoutException)):
+            list(client.responses.create(model="any", input="hi", **options))
+        assert model.let_off.wait(10)
+        added = client.conversations.items.create(conversation, items=[{"role": "user", "content": "next"}])
+        items = client.conversations.items.list(conversation)
+
+    assert (added.data, {}) == (items.data, sandbox.world.responses)
 
 
 def test_r9_a_response_lives_thirty_days(client: openai.OpenAI, clock: OffsetClock) -> None:

@@ -84,7 +84,11 @@ def test_a_port_that_is_taken_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [pytest.param("GET", "/nowhere", 404, id="path"), pytest.param("PUT", "/models", 405, id="method")],
+    [
+        pytest.param("GET", "/nowhere", 404, id="path"),
+        pytest.param("GET", "/models/", 404, id="slash"),
+        pytest.param("PUT", "/models", 405, id="method"),
+    ],
 )
 def test_what_is_not_there_is_refused_as_json(base_url: str, method: str, path: str, status: int) -> None:
     """A path or method there is none of gets an error like any other."""
@@ -92,6 +96,19 @@ def test_what_is_not_there_is_refused_as_json(base_url: str, method: str, path: 
 
     assert status == response.status_code
     assert "invalid_request_error" == response.json()["error"]["type"]
+
+
+def test_every_answer_has_an_id_of_its_own(client: openai.OpenAI, base_url: str) -> None:
+    """A refusal can be named in a report, like any answer."""
+    with pytest.raises(openai.NotFoundError) as refused:
+        client.models.retrieve("nowhere")
+    ids = [
+        refused.value.request_id,
+        *(httpx2.get(f"{base_url}/{path}").headers["x-request-id"] for path in ("models", "")),
+    ]
+
+    assert ["req_"] * 3 == [str(one)[:4] for one in ids]
+    assert 3 == len(set(ids))
 
 
 def test_there_is_one_model(client: openai.OpenAI) -> None:
