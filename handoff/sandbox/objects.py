@@ -158,7 +158,7 @@ class Run:
     #: When it came to a status, by status.
     times: dict[str, int] = field(default_factory=dict[str, int])
     last_error: Wire | None = None
-    #: Why it is incomplete.
+    #: Why it is incomplete; empty for what its message tells.
     reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -214,7 +214,7 @@ class Run:
             "cancelled_at": self.times.get("cancelled"),
             "failed_at": self.times.get("failed"),
             "completed_at": self.times.get("completed"),
-            "incomplete_details": None if self.reason is None else {"reason": self.reason},
+            "incomplete_details": None if self.reason is None else {"reason": self.reason} if self.reason else {},
             "model": self.model,
             "instructions": self.instructions,
             "tools": self.tools,

@@ -26,6 +26,8 @@ _REASONS = {
     "expired": "run_expired",
     "failed": "run_failed",
 }
+#: Why a message is incomplete; among the reasons of a run there is none for it.
+_FILTERED = "content_filter"
 
 
 def move(world: World, run: Run, status: str) -> None:
@@ -131,7 +133,7 @@ async def _carry_out(world: World, thread: Thread, run: Run) -> None:
     if run.status == "cancelling":  # the model was first, unless it wants tools
         end(world, run, "cancelled" if calls or cut else "completed")
     elif cut:
-        run.reason = "max_completion_tokens"
+        run.reason = "" if cut == _FILTERED else "max_completion_tokens"
         end(world, run, "incomplete")
     elif fault == "expire":
         end(world, run, "expired")
@@ -141,10 +143,10 @@ async def _carry_out(world: World, thread: Thread, run: Run) -> None:
         end(world, run, "completed")
 
 
-async def _answered(world: World, thread: Thread, run: Run, question: Question) -> tuple[tuple[Asked, ...], bool]:
-    """Write what the model says; return the calls it makes, and whether it was cut off."""
+async def _answered(world: World, thread: Thread, run: Run, question: Question) -> tuple[tuple[Asked, ...], str]:
+    """Write what the model says; return the calls it makes, and why it was cut off, if it was."""
     calls: list[Asked] = []
-    cut = False
+    cut = ""
     step: Step | None = None
     async with aclosing(speak(world, question)) as answer:
         async for piece in answer:
@@ -163,9 +165,9 @@ async def _answered(world: World, thread: Thread, run: Run, question: Question) 
                 calls.append(piece)
                 run.completion_tokens += tokens(piece.arguments)
             else:
-                cut = True
+                cut = piece.reason
     if step is not None:
-        _end_step(world, step, "incomplete" if cut else "completed")
+        _end_step(world, step, "incomplete" if cut else "completed", _FILTERED if cut == _FILTERED else None)
     return tuple(calls), cut
 
 
@@ -324,13 +326,13 @@ def take_outputs(world: World, run: Run, outputs: dict[str, str]) -> None:
     move(world, run, "queued")
 
 
-def _end_step(world: World, step: Step, status: str) -> None:
-    """End a step and its message; a step has no status `incomplete`, its message has."""
+def _end_step(world: World, step: Step, status: str, reason: str | None = None) -> None:
+    """End a step and its message; a step has no status `incomplete`, its message has, and a reason for it."""
     run = step.run
     message = step.message
     if message is not None:
         message.status = "completed" if status == "completed" else "incomplete"
-        message.reason = _REASONS.get(status)
+        message.reason = reason or _REASONS.get(status)
         message.ended_at = world.now()
         run.tell(f"thread.message.{message.status}", message.wire())
     step.status = "completed" if status == "incomplete" else status

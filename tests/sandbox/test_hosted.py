@@ -186,7 +186,12 @@ async def test_a_model_object_is_stopped_by_a_filter(inside: Inside) -> None:
     async with inside(sandbox) as client:
         response = await client.responses.create(model="any", input="hi")
         chat = await client.chat.completions.create(model="any", messages=[{"role": "user", "content": "hi"}])
+        by = await client.beta.assistants.create(model="any")
+        run = await client.beta.threads.create_and_run_poll(assistant_id=by.id)
+        said = (await client.beta.threads.messages.list(run.thread_id)).data[0]
 
+    assert ("incomplete", None) == (run.status, run.incomplete_details.reason)  # type: ignore[union-attr]
+    assert ("incomplete", "content_filter") == (said.status, said.incomplete_details.reason)  # type: ignore[union-attr]
     assert ("incomplete", "content_filter") == (response.status, response.incomplete_details.reason)  # type: ignore[union-attr]
     assert ("So far", "content_filter") == (chat.choices[0].message.content, chat.choices[0].finish_reason)
 

@@ -213,7 +213,7 @@ class Legs:
             return
         self._runs.kept(request.thread).ended = request.run
         usage = usage_of(run, told_before=request.told)
-        reason = reason_of(run, self._secrets())
+        reason = reason_of(run, self._secrets(), leg.messages.values())
         if extra is not None and extra.refused and leg.status == Status.COMPLETED:
             reason = REFUSED
         yield Ended(Status(leg.status), text, reason, stored, usage=usage, extra=extra)

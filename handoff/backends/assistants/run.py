@@ -29,6 +29,7 @@ CUT = {
     "max_prompt_tokens": "the thread is longer than a run may read",
     "content_filter": "a content filter stopped the answer",
 }
+_FILTERED = "content_filter"
 
 
 @dataclass(slots=True, eq=False)
@@ -270,15 +271,17 @@ def extra_of(messages: Iterable[Wire], hosted: Sequence[HostedCall]) -> Extra | 
     return None if extra == Extra() else extra
 
 
-def reason_of(run: Wire, secrets: list[str]) -> str:
+def reason_of(run: Wire, secrets: list[str], messages: Iterable[Wire] = ()) -> str:
     """Return what a run says of an end that was not wanted; empty if it says nothing.
 
     Args:
         run: a run that is over.
         secrets: what must not be told.
+        messages: what was said in it: a run has no reason for a content filter, its message has.
     """
     if run.get("status") == Status.INCOMPLETE:
-        reason = str(mapping(run.get("incomplete_details")).get("reason"))
+        reasons = [mapping(one.get("incomplete_details")).get("reason") for one in (*messages, run)]
+        reason = _FILTERED if _FILTERED in reasons else str(reasons[-1])
         return CUT.get(reason, told(f"the answer is incomplete: {reason}", secrets))
     error = mapping(run.get("last_error"))
     return told(str(error.get("message") or error.get("code") or ""), secrets)
