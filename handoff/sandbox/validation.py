@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Looked at last: where a field is wrong, its object's fields count as unknown too.
 _UNKNOWN = ("additionalProperties", "unevaluatedProperties")
 
+#: What a value of the right type may be refused for.
+_LIMITS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
+
 _EXACT = 2**53  # up to here a float holds every whole number
 #: The fields that say which alternative an object is.
 _NAMING = (["type"], ["role"])
@@ -119,9 +122,10 @@ def _refusal(error: jsonschema_rs.ValidationError) -> Refused:
         depth = len(error.instance_path)
         deeper = [one for branch in meant or branches for one in branch if len(one.instance_path) > depth]
         missing = [one for branch in meant for one in branch if one.kind.name == "required"]
-        if not deeper and not missing:
+        beyond = [one for branch in meant for one in branch if one.kind.name in _LIMITS]
+        if not deeper and not missing and len(beyond) != 1:
             break
-        error = max(deeper or missing, key=lambda one: len(one.instance_path))
+        error = max(deeper or missing or beyond, key=lambda one: len(one.instance_path))
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path).lstrip(".")
     detail = error.kind.as_dict()
     match error.kind.name:

@@ -85,6 +85,20 @@ def test_every_body_has_its_schema(document: dict[str, Any]) -> None:
             id="form-closed",
         ),
         pytest.param(
+            "createChatCompletion",
+            {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 3},
+            "Invalid value for 'temperature': the value is greater than the maximum of 2.",
+            "temperature",
+            id="limit",
+        ),
+        pytest.param(
+            "createConversation",
+            {"items": [{"role": "user", "content": "hi"}] * 21},
+            "Invalid value for 'items': the value has more than 20 items.",
+            "items",
+            id="limit of a list",
+        ),
+        pytest.param(
             "submitToolOuputsToRun",
             {"tool_outputs": "no"},
             "Invalid type for 'tool_outputs': the value is not of type \"array\".",
