@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,14 @@ def test_the_version_is_told(handoff: Commands) -> None:
     found = handoff("--version")
 
     assert (0, f"handoff {__version__}\n") == (found.code, found.out)
+
+
+@pytest.mark.parametrize("module", ["handoff", "handoff.cli"])
+def test_python_runs_it_as_a_module(module: str) -> None:
+    """Where the command is not on the path, `python -m` finds it."""
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+
+    assert f"handoff {__version__}\n" == done.stdout
 
 
 def test_run_shows_the_handoff(handoff: Commands) -> None:

@@ -1,0 +1,5 @@
+"""`python -m handoff` is the command `handoff`."""
+
+from handoff.cli import main
+
+main()
