@@ -135,7 +135,7 @@ async def test_an_incomplete_answer_is_a_typed_error_with_its_text(backdrop: Bac
     backdrop.plays(Answer("So far", incomplete="content_filter"), "fine")
     async with backdrop.threads(station()) as threads:
         thread = await threads.open("t")
-        with pytest.raises(RunFailed, match="content.filter") as failed:
+        with pytest.raises(RunFailed, match=r"content.filter") as failed:
             await thread.send("Rome?")
         reply = await thread.send("again")
 
