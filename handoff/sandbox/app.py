@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import math
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
 from fnmatch import fnmatchcase
@@ -79,10 +80,11 @@ class Sandbox:
             poll_milliseconds: how long the SDK is told to wait between two looks at a run.
 
         Raises:
-            ConfigurationError: a number is not positive, or a fault is scripted for an operation there is none of.
+            ConfigurationError: a number is not positive or endless, or a fault is scripted for an operation there is
+                none of.
         """
-        if expire <= 0 or poll_milliseconds <= 0:
-            raise ConfigurationError("expire and poll_milliseconds must be more than nothing")
+        if not 0 < expire < math.inf or poll_milliseconds <= 0:
+            raise ConfigurationError("expire and poll_milliseconds must be more than nothing, and end some day")
         faults = faults or Faults()
         for operation in faults.operations:
             if not any(fnmatchcase(route.name, operation) for route in ROUTES):

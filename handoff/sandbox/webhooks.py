@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from handoff.errors import ConfigurationError
 from handoff.sandbox.world import Wire, World
 
 logger = logging.getLogger("handoff")
+
+_PREFIX = "whsec_"
 
 Deliver: TypeAlias = Callable[[bytes, Mapping[str, str]], Awaitable[object]]
 """Carries a body and its headers to where webhooks go."""
@@ -21,12 +24,22 @@ Deliver: TypeAlias = Callable[[bytes, Mapping[str, str]], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where to tell, and with which secret."""
+    """Where to tell, and with which secret.
+
+    Raises:
+        ConfigurationError: the secret cannot sign.
+    """
 
     #: Carries the body.
     deliver: Deliver
     #: The secret both sides know, `whsec_` and base64.
     secret: str
+
+    def __post_init__(self) -> None:
+        try:
+            base64.b64decode(self.secret.removeprefix(_PREFIX), validate=True)
+        except ValueError as error:
+            raise ConfigurationError("the secret of a webhook is whsec_ and then base64: write it so") from error
 
 
 def over_http(url: str) -> Deliver:
@@ -78,7 +91,7 @@ def signed(secret: str, id: str, at: int, payload: bytes) -> dict[str, str]:  # 
         at: Unix time in seconds; receivers take 300 s to either side.
         payload: the body.
     """
-    key = base64.b64decode(secret.removeprefix("whsec_"))
+    key = base64.b64decode(secret.removeprefix(_PREFIX))
     digest = hmac.new(key, f"{id}.{at}.".encode() + payload, hashlib.sha256).digest()
     return {
         "webhook-id": id,

@@ -16,6 +16,7 @@ import openai
 import pytest
 
 from handoff.declaration.prompt import Prompt
+from handoff.errors import ConfigurationError
 from handoff.models import Answer
 from handoff.sandbox import Faults, Sandbox, Scripted, Webhook, responses, serving
 from handoff.sandbox.calls import Call, Stream
@@ -383,6 +384,13 @@ async def test_r10_a_webhook_tells_how_a_background_response_ended(inside: Insid
     assert {("response.completed", made[0].id), ("response.failed", made[1].id)} == {
         (event.type, event.data.id) for event in events
     }
+
+
+@pytest.mark.parametrize("secret", ["whsec_no base64!", "whsec_abc"])
+def test_r10_a_secret_that_cannot_sign_is_refused(secret: str) -> None:
+    """It is refused before anything is served, not when the first response has ended."""
+    with pytest.raises(ConfigurationError, match="whsec_ and then base64"):
+        Webhook(over_http("http://127.0.0.1:9/hook"), secret)
 
 
 async def test_r10_a_webhook_with_another_secret_is_refused_by_the_sdk(inside: Inside) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -120,9 +121,11 @@ def test_there_is_one_model(client: openai.OpenAI) -> None:
         client.models.retrieve("gpt")
 
 
-@pytest.mark.parametrize("options", [{"expire": 0}, {"poll_milliseconds": 0}])
+@pytest.mark.parametrize(
+    "options", [{"expire": 0}, {"expire": math.inf}, {"expire": math.nan}, {"poll_milliseconds": 0}], ids=str
+)
 def test_numbers_of_nothing_are_refused(options: dict[str, Any]) -> None:
-    """Times must be more than nothing."""
+    """Times must be more than nothing, and no endless ones."""
     with pytest.raises(ConfigurationError, match="more than nothing"):
         Sandbox(**options)
 
