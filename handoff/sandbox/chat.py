@@ -66,13 +66,18 @@ async def retrieve(call: Call) -> Wire:
 
 
 async def listed(call: Call) -> Wire:
-    """Return the stored completions.
+    """Return the stored completions, or those of a model, or with metadata that the query names.
 
     Args:
         call: the request.
     """
     model = call.query.get("model")
-    completions = [one for one in call.world.completions.values() if model in (None, one["model"])]
+    wanted = {key[len("metadata[") : -1]: value for key, value in call.query.items() if key.startswith("metadata[")}
+    completions = [
+        one
+        for one in call.world.completions.values()
+        if model in (None, one["model"]) and wanted.items() <= (one["metadata"] or {}).items()
+    ]
     return page(call, completions, order="asc")
 
 

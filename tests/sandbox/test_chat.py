@@ -309,6 +309,18 @@ def test_a_stored_completion_is_kept_until_it_is_deleted(client: openai.OpenAI) 
         client.chat.completions.retrieve(made.id)
 
 
+def test_stored_completions_are_found_by_their_metadata(client: openai.OpenAI) -> None:
+    """All that is named has to be there."""
+    metadata = {"case": "found", "part": "1"}
+    made = client.chat.completions.create(model="any", messages=[user("hi")], store=True, metadata=metadata)
+
+    def found(**wanted: str) -> list[str]:
+        return [one.id for one in client.chat.completions.list(metadata=wanted)]
+
+    assert [made.id] == found(case="found") == found(**metadata)
+    assert [] == found(case="found", part="2")
+
+
 def test_a_request_that_is_not_stored_is_not_found(client: openai.OpenAI) -> None:
     """Without store=true nothing is kept."""
     made = client.chat.completions.create(model="any", messages=[user("hi")])
