@@ -114,8 +114,10 @@ def _stored(call: Call) -> Wire:
 def _check_fields(body: Wire) -> None:
     """Refuse what is about tools or a stream that there is none of."""
     tools = body.get("tools")
-    if tools == []:
-        raise refused("no_tools")
+    calls = {f"messages[{index}].tool_calls": one.get("tool_calls") for index, one in enumerate(body["messages"])}
+    for param, given in {"tools": tools, **calls}.items():
+        if given == []:
+            raise refused("empty_array", param=param)
     for field in ("tool_choice", "parallel_tool_calls"):
         if tools is None and body.get(field) is not None:
             raise refused("only_with_tools", field=field)

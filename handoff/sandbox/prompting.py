@@ -53,7 +53,7 @@ def offered(tools: Iterable[Mapping[str, Any]], choice: Any) -> tuple[tuple[Offe
         case {"type": "allowed_tools"}:
             allowed = choice.get("allowed_tools", choice)
             if not allowed["tools"]:
-                raise refused("no_tool_allowed")
+                raise refused("empty_array", param="tool_choice.tools")
             require_listed(allowed["tools"], tools)
             names = {_name(tool) for tool in allowed["tools"] if tool.get("type") == "function"}
             mode = "required" if allowed["mode"] == "required" else None

@@ -204,19 +204,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "only_streamed": Refusal(
         "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
     ),
-    "no_tools": Refusal(
-        "Invalid 'tools': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-        code="empty_array",
-        param="tools",
-    ),
     "tool_not_listed": Refusal("Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice", rule="R13"),
-    "no_tool_allowed": Refusal(
-        "Invalid 'tool_choice.tools': empty array. Expected an array with minimum length 1, but got an empty array "
-        "instead.",
-        code="empty_array",
-        param="tool_choice.tools",
-        rule="R13",
-    ),
     "output_missing": Refusal("No tool output found for function call {call}.", param="input", rule="R4"),
     "call_missing": Refusal(
         "No tool call found for function call output with call_id {call}.", param="input", rule="R5"
@@ -270,6 +258,28 @@ REFUSALS: Final[dict[str, Refusal]] = {
         "Missing required parameter: '{param}'.", code="missing_required_parameter", param="{param}"
     ),
     "field_unknown": Refusal("Unknown parameter: '{param}'.", code="unknown_parameter", param="{param}"),
+    "empty_array": Refusal(
+        "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+        code="empty_array",
+        param="{param}",
+    ),
+    "name_empty": Refusal(
+        "Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead.",
+        code="empty_string",
+        param="{param}",
+    ),
+    "name_long": Refusal(
+        "Invalid '{param}': string too long. Expected a string with maximum length {most}, but got a string with "
+        "length {length} instead.",
+        code="string_above_max_length",
+        param="{param}",
+    ),
+    "name_characters": Refusal(
+        "Invalid '{param}': string does not match pattern. Expected a string that matches the pattern "
+        "'^[a-zA-Z0-9_-]+$'.",
+        code="invalid_value",
+        param="{param}",
+    ),
     "field_type": Refusal("Invalid type for '{param}': {problem}.", code="invalid_type", param="{param}"),
     "field_value": Refusal("Invalid value for '{param}': {problem}.", code="invalid_value", param="{param}"),
     # faults

@@ -1,13 +1,15 @@
 """A request body is what OpenAI's own document says it may be, else it is refused with the field it is about.
 
-The schemas (requests.json) are derived from that document; metadata's limits (A10) stand in its prose only, and are
-checked here.
+The schemas (requests.json) are derived from that document; the limits of metadata (A10) and of functions' names stand
+in its prose only, and are checked here.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,9 @@ _UNKNOWN = ("additionalProperties", "unevaluatedProperties")
 _LIMITS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
 
 _EXACT = 2**53  # up to here a float holds every whole number
+#: The longest name of a function: on Chat and Assistants, and on Responses.
+NESTED_NAME, FLAT_NAME = 64, 128
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 #: The fields that say which alternative an object is.
 _NAMING = (["type"], ["role"])
 
@@ -65,6 +70,31 @@ def check(schema: str, body: dict[str, Any]) -> None:
     if errors:
         raise _refusal(errors[0])
     check_metadata(body.get("metadata"))
+    check_names(body.get("tools") or ())
+
+
+def check_names(tools: Sequence[dict[str, Any]]) -> None:
+    """Refuse names of functions that the model cannot be given: their limits stand in the document's prose, too.
+
+    Args:
+        tools: as they came, flat or nested.
+
+    Raises:
+        Refused: a name is empty, too long, or of other characters than letters, digits, underscores and dashes.
+    """
+    for index, tool in enumerate(tools):
+        if tool.get("type") != "function":
+            continue
+        nested = "function" in tool
+        name: str = (tool["function"] if nested else tool)["name"]
+        param = f"tools[{index}].function.name" if nested else f"tools[{index}].name"
+        most = NESTED_NAME if nested else FLAT_NAME
+        if not name:
+            raise refused("name_empty", param=param)
+        if len(name) > most:
+            raise refused("name_long", param=param, most=most, length=len(name))
+        if not _NAME.fullmatch(name):
+            raise refused("name_characters", param=param)
 
 
 def check_metadata(metadata: dict[str, str] | None) -> None:
@@ -133,6 +163,8 @@ def _refusal(error: jsonschema_rs.ValidationError) -> Refused:
             return refused("field_missing", param=f"{path}.{detail['property']}".lstrip("."))
         case "additionalProperties" | "unevaluatedProperties":
             return refused("field_unknown", param=f"{path}.{detail['unexpected'][0]}".lstrip("."))
+        case "minItems" if not error.instance:
+            return refused("empty_array", param=path)
         case "type":
             return refused("field_type", param=path or "body", problem=error.message)
         case _:

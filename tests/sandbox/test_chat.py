@@ -106,6 +106,13 @@ def test_a_forced_choice_is_obeyed(client: openai.OpenAI, choice: Any, called: s
             id="an empty list",
         ),
         pytest.param(
+            {"messages": [user("hello"), {"role": "assistant", "content": "hi", "tool_calls": []}]},
+            "Invalid 'messages[1].tool_calls': empty array. Expected an array with minimum length 1, but got an empty "
+            "array instead.",
+            "messages[1].tool_calls",
+            id="no calls",
+        ),
+        pytest.param(
             {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "drop"}}},
             "Invalid value for 'tool_choice': no function named 'drop' was specified in the 'tools' parameter.",
             "tool_choice",
@@ -124,7 +131,7 @@ def test_fields_that_are_about_nothing_are_refused(
 ) -> None:
     """What is said of tools or of a stream needs them, as at OpenAI."""
     with pytest.raises(openai.BadRequestError) as refused:
-        client.chat.completions.create(model="any", messages=[user("hello")], **fields)
+        client.chat.completions.create(**{"model": "any", "messages": [user("hello")], **fields})
 
     assert (text, param) == (refused.value.body["message"], refused.value.param)
 

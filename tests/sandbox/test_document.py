@@ -14,6 +14,7 @@ import pytest
 from handoff.sandbox.routes import ROUTES
 from handoff.sandbox.rules import REFUSALS, RULES, Refused
 from handoff.sandbox.validation import check
+from tests.sandbox.conftest import FLAT, TOOL, named
 from tests.sandbox.derivation import TARGET, written
 from tests.sandbox.fuzzing import fuzz
 
@@ -92,6 +93,13 @@ def test_every_body_has_its_schema(document: dict[str, Any]) -> None:
             id="limit",
         ),
         pytest.param(
+            "createChatCompletion",
+            {"model": "m", "messages": []},
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            "messages",
+            id="nothing in a list",
+        ),
+        pytest.param(
             "createConversation",
             {"items": [{"role": "user", "content": "hi"}] * 21},
             "Invalid value for 'items': the value has more than 20 items.",
@@ -113,6 +121,46 @@ def test_a_body_that_does_not_fit_is_refused(schema: str, body: dict[str, Any], 
         check(schema, body)
 
     assert (text, param) == (refused.value.text, refused.value.param)
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "param", "most"),
+    [
+        pytest.param(
+            "createChatCompletion",
+            {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+            "tools[1].function.name",
+            64,
+            id="chat",
+        ),
+        pytest.param("createAssistant", {"model": "m"}, "tools[1].function.name", 64, id="assistant"),
+        pytest.param("createRun", {"assistant_id": "a"}, "tools[1].function.name", 64, id="run"),
+        pytest.param("createResponse", {"model": "m", "input": "hi"}, "tools[1].name", 128, id="response"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("", "Invalid '{param}': empty string.", id="empty"),
+        pytest.param("shop.order", "Invalid '{param}': string does not match pattern.", id="dot"),
+        pytest.param("größe", "Invalid '{param}': string does not match pattern.", id="letter"),
+        pytest.param(
+            "n" * 129, "Invalid '{param}': string too long. Expected a string with maximum length {most}", id="long"
+        ),
+    ],
+)
+def test_a_function_is_named_as_a_model_can_be_given_it(
+    schema: str, body: dict[str, Any], param: str, most: int, name: str, text: str
+) -> None:
+    """Letters, digits, underscores and dashes, not too many: the refusal says which name it is about."""
+    tool = FLAT if schema == "createResponse" else TOOL
+
+    check(schema, {**body, "tools": [tool, named("n" * most, tool)]})
+    with pytest.raises(Refused) as refused:
+        check(schema, {**body, "tools": [tool, named(name, tool)]})
+
+    expected = text.format(param=param, most=most)
+    assert (expected, param) == (refused.value.text[: len(expected)], refused.value.param)
 
 
 @pytest.mark.parametrize(
