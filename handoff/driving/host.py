@@ -138,11 +138,12 @@ class Host:
         if self._closed:
             return ()
         left: list[Left] = []
+        self._begin_nothing()
+        self.listeners.fail_all(ThreadsClosed())
         try:
-            await self._stopped()
-            self.listeners.fail_all(ThreadsClosed())
             await self._ended_within(patience)
         finally:
+            await self._stopped()
             left += await self._leave()
             for one in left:
                 _warn(one.call)
@@ -155,8 +156,7 @@ class Host:
         return tuple(one.call for one in left)
 
     async def _stopped(self) -> None:
-        """Begin nothing more, here and in side rooms."""
-        self._begin_nothing()
+        """Return when nobody watches silences any more, here and in side rooms."""
         await self.silences.close()
         for wing in self._wings.values():
             await wing._stopped()  # noqa: SLF001 - of this class
@@ -164,6 +164,7 @@ class Host:
     def _begin_nothing(self) -> None:
         """Tell all drivers at once: a body that ends while the rest is being closed starts no request any more."""
         self._closed = True
+        self.silences.stop()
         for driver in self._drivers.values():
             driver.closing = True
         for wing in self._wings.values():

@@ -47,11 +47,16 @@ class Silences:
         """Begin to watch."""
         self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="handoff silences")
 
-    async def close(self) -> None:
-        """Watch no more."""
-        if self._sweeper is not None:
+    def stop(self) -> None:
+        """Watch no more from here on."""
+        if self._sweeper is not None and not self._sweeper.cancelling():
             self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Watch no more, and return when what was begun has ended."""
+        self.stop()
+        if self._sweeper is not None:
+            await asyncio.wait({self._sweeper})
 
     def woken(self, at: float | None) -> None:
         """Take note that a thread's silence ends at another time.
@@ -86,7 +91,7 @@ class Silences:
             mine = {name for name, _ in await self._host.summaries()} if timers else set[str]()
             ends = [at for name, at in timers if name in mine]
         except ThreadsClosed:
-            raise
+            return HORIZON  # the close ends the watch, too
         except Exception:
             logger.exception("silences could not be looked at")
             return PAUSE

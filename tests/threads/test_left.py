@@ -14,6 +14,7 @@ import handoff.sync
 from handoff import Deps, Flow, LeftCall, Metadata, SqlStore, Store, Threads, ToolCall
 from handoff.backends.base import Request
 from handoff.backends.embedded import Embedded
+from handoff.errors import ThreadsClosed
 from handoff.store.memory import MemoryStore
 from handoff.testing import ManualClock
 from tests.support.gates import PATIENCE, Gate
@@ -417,6 +418,23 @@ async def test_a_close_that_is_cancelled_has_no_patience_any_more(place: Place) 
         await closing
 
     assert (True, ["in_doubt"]) == (backend.closed, await place.stages(flow, desk, "asked"))
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_close_that_is_cancelled_at_once_leaves_nobody_waiting(place: Place, steps: int) -> None:
+    """Wherever it is when it is cancelled: the sender is told, and backend and store are closed."""
+    flow, desk, backend = build(), Desk(), Noted(call("heed"))
+    async with asyncio.timeout(PATIENCE):
+        threads = await Threads(flow, deps=desk, backend=backend, store=place.store(), clock=place.clock).__aenter__()
+        sending = asyncio.create_task((await threads.open("t")).send("heed"))
+        await desk.gate.reached()
+        closing = asyncio.create_task(threads.close())
+        for _ in range(steps + 1):
+            await asyncio.sleep(0)
+        closing.cancel()
+        closed, sent = await asyncio.gather(closing, sending, return_exceptions=True)
+
+    assert (asyncio.CancelledError, ThreadsClosed, True) == (type(closed), type(sent), backend.closed)
 
 
 async def test_a_request_that_ignores_its_cancellation_is_left_too(place: Place) -> None:
