@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -164,6 +165,28 @@ async def test_an_answer_outlives_the_process_that_asked(place: Place, durable: 
 
     expected = ["one", "two"] if gone else ["one", "hello", "two"]
     assert ("again", expected) == (reply.text, [item.text for item in model.prompts[-1].items])
+
+
+async def test_what_cannot_be_streamed_again_is_looked_at(durable: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A response that was begun without a stream has none that a process which streams could take up."""
+    gate = Gate()
+    with ExitStack() as stack, caplog.at_level(logging.INFO, "handoff"):
+        place = _place(stack, stream=False)
+        async with durable.threads(FLOW, backend=place.start(Plays(Held(gate, "hello"), "again"))) as threads:
+            thread = await threads.open("t")
+            await thread.post("one", key="first")
+            await begun(thread)
+            await gate.reached()
+        async with durable.threads(FLOW, backend=place.again(stream=True)) as threads:
+            thread = await threads.open("t")
+            sending = asyncio.create_task(thread.send("one", key="first"))
+            while "has no stream" not in caplog.text and not sending.done():  # noqa: ASYNC110 - of the log's own word
+                await asyncio.sleep(0.005)
+            gate.open()
+            first = await sending
+            second = await thread.send("two")
+
+    assert ["hello", "again"] == [first.text, second.text]
 
 
 async def test_a_response_nobody_will_follow_any_more_is_cancelled(durable: World) -> None:

@@ -136,12 +136,25 @@ class Background:
             return
         query = {"stream": "true"} | ({"starting_after": str(self._seen)} if self._seen >= 0 else {})
         options: Any = {**self._options(left), "params": query}
-        stream: Any = await self._client.get(path, cast_to=object, options=options, stream=True, stream_cls=_stream())
-        events = await self._events(stream.response)
+        events = await self._streamed_again(path, options)
         if events is not None:
             async with aclosing(self._read(events)) as texts:
                 async for text in texts:
                     yield text
+
+    async def _streamed_again(self, path: str, options: Any) -> Events | None:
+        """Its stream from there on; None if it has none, for it was begun without, or the server keeps it no longer."""
+        from openai import BadRequestError  # noqa: PLC0415 - slow to import
+
+        try:
+            stream: Any = await self._client.get(
+                path, cast_to=object, options=options, stream=True, stream_cls=_stream()
+            )
+        except BadRequestError:
+            logger.info("the response %s has no stream to go on with: it is looked at", self.running)
+            self._stream = False
+            return None
+        return await self._events(stream.response)
 
     def _look(self, response: Mapping[str, Any]) -> str:
         """Take a response as it stands now; return what was not said yet, if it is over."""
