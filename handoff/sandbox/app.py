@@ -40,8 +40,6 @@ from handoff.sandbox.world import Wire, World
 #: How many events a stalled stream sends before it goes silent.
 STALL_AFTER = 3
 _NOT_FOUND = 404
-#: Client closed the request: nobody reads it.
-_HUNG_UP = 499
 
 Given = TypeVar("Given")
 
@@ -163,7 +161,7 @@ class Sandbox:
             return _Dropped()
         given = await _while_heard(request, route.operation(call)) if route.heard else await route.operation(call)
         if given is None:
-            return Response(status_code=_HUNG_UP)
+            return _Unheard()
         if faults.take(route.name, "drop_after"):
             if isinstance(given, Stream):
                 await _drain(given)
@@ -203,6 +201,13 @@ async def _while_heard(request: Request, work: Awaitable[Given]) -> Given | None
     finally:
         doing.cancel()
         leaving.cancel()
+
+
+class _Unheard(Response):
+    """Says nothing: the client has hung up."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive, send
 
 
 class _Dropped(Response):
