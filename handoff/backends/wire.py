@@ -54,8 +54,10 @@ _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _TOO_LONG_TEXT = re.compile(r"(?i)maximum context length|context length exceeded|exceeds the available context")
 #: Refused now, and taken in a few seconds.
 LOCKED = "conversation_locked"
+#: Of a response to build on: OpenAI's code. vLLM and SGLang have none, and call it a response like any other.
+_NO_PREVIOUS = "previous_response_not_found"
 _LOST = re.compile(
-    r"(Previous response|Conversation) with id .* not found|No tool (output|call) found for function"
+    r"(Previous response|Response|Conversation) with id .* not found|No tool (output|call) found for function"
     r"|Duplicate (item found|function_call_output)|"
     r"(?i:n.t support|not supported|unsupported|unknown|unrecogni[sz]ed).{0,40}\bprevious_response_id\b|"
     r"\bprevious_response_id\b.{0,40}(?i:not support|unsupported|not permitted|not allowed)"
@@ -159,7 +161,7 @@ def _refusal(error: Any, secrets: Sequence[str], now: float) -> Failure:
     passing = {"true": True, "false": False}.get(headers.get("x-should-retry", ""), _passes(status))
     passing = passing and not too_long and error.code not in _SPENT and error.type not in _SPENT
     busy = error.code == LOCKED
-    lost = _LOST.search(message) is not None
+    lost = error.code == _NO_PREVIOUS or _LOST.search(message) is not None
     reason = told(f"{status}: {message}", secrets)
     return Failure(reason, passing or busy, _asked_wait(headers, now), too_long, busy, lost)
 

@@ -235,6 +235,8 @@ async def test_without_a_link_the_transcript_is_sent_in_full() -> None:
             error(400, "Previous response with id 'resp_1' not found.", code="previous_response_not_found"), id="gone"
         ),
         pytest.param(error(404, "Previous response with id 'resp_1' not found."), id="gone-404"),
+        pytest.param(error(404, "Response with id 'resp_1' not found."), id="gone-vllm"),
+        pytest.param(error(400, "There is no parent.", code="previous_response_not_found"), id="gone-by-its-code"),
         pytest.param(error(400, "No tool output found for function call call_x."), id="poisoned"),
         pytest.param(
             error(400, "No tool call found for function call output with call_id call_a."), id="another-chain"
