@@ -27,6 +27,7 @@ logger = logging.getLogger("handoff")
 ANSWERING = 1.0
 #: Seconds a stream may be silent once its run is to be cancelled.
 HURRY = 0.5
+_LATE = "the server has not ended the run in time"
 
 
 class Legs:
@@ -177,9 +178,14 @@ class Legs:
             if leg.latest:
                 await self._pause(leg, wait)
                 wait = min(wait * LONGER, self._poll * LONGEST)
-            await self._runs.look(leg)
+            try:
+                await self._runs.look(leg)
+            except Failed as failed:
+                if failed.status is None and self._clock.now() >= until:  # there was no time left for an answer
+                    raise Failed(Failure(f"{_LATE} ({failed})")) from failed
+                raise
             if not (leg.over or leg.waits) and self._clock.now() >= until:
-                raise Failed(Failure("the server has not ended the run in time"))
+                raise Failed(Failure(_LATE))
         async with aclosing(self.finished(leg, stored)) as reports:
             async for report in reports:
                 yield report
