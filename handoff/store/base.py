@@ -4,6 +4,9 @@ A thread's journal is append-only and fenced: every append names the sequence nu
 store's: anybody may post to it, its order is the order of commits, and only an append consumes it (L3). Everything
 else here (summaries, ledger, tickets) is a projection of the journal, written in the same transaction, for people and
 for look-ups. A store is synchronous and may be called from one thread at a time; the shell sees to that.
+
+A thread's birth, which its first event tells, tells it from an earlier and a later one of its id. Who goes by what was
+read before says so by `born`, and is refused when that thread is gone.
 """
 
 from __future__ import annotations
@@ -124,14 +127,16 @@ class Commit:
     summary: Summary
     ledger: Sequence[LedgerRow] = ()
     tickets: Sequence[TicketRow] = ()
+    #: For a new side room: id and birth of its parent. The append stands only while that thread is there.
+    parent: tuple[str, str] | None = None
 
 
 class InboxGrew(StoreError):
     """A row came in while an append was being judged: read the inbox and judge again. Nothing was written."""
 
 
-#: Called around every transaction that writes: (moment, what: "append" or "post", thread). `before` is called inside
-#: the transaction just before it commits, `after` when it is durable. Tests kill the process here.
+#: Called around every transaction that writes: (moment, what: "append", "post" or "delete", thread). `before` is called
+#: inside the transaction just before it commits, `after` when it is durable. Tests kill the process here.
 Hook: TypeAlias = Callable[[Literal["before", "after"], str, str], None]
 
 
@@ -157,6 +162,7 @@ class Store(Protocol):
         Raises:
             StoreBehind: if the thread is not at `commit.expect`.
             InboxGrew: if a row beyond `commit.last_row` waits.
+            ThreadUnknown: if `commit.parent` is not there, or another thread of its id is.
         """
         ...
 
@@ -169,19 +175,32 @@ class Store(Protocol):
         at: float,
         key: str | None = None,
         reject_if_busy: bool = False,
+        born: str | None = None,
     ) -> Receipt:
         """Commit a row to the thread's inbox and return its receipt; the same key, the same receipt.
 
         Raises:
-            ThreadUnknown: if there is no such thread.
+            ThreadUnknown: if there is no such thread, or `born` is given and is not its birth.
             ThreadClosed: if a message is posted to a closed thread.
             ThreadBusy: if `reject_if_busy` and a run is active or a row waits; judged in the transaction that inserts.
             KeyReused: if the key was used with another kind or other data.
         """
         ...
 
-    def journal(self, thread: str, after: int = 0) -> list[JournalRecord]:
-        """Return the thread's events with a sequence number above `after`, in order; empty for an unknown thread."""
+    def delete(self, threads: Sequence[str]) -> None:
+        """Delete threads with all that is kept of them, in one transaction; what is not there is no error.
+
+        The caller holds their locks. Nothing of them can be read again, and a later thread of such an id is a new one.
+        Hooks are told of the first of them.
+        """
+        ...
+
+    def journal(self, thread: str, after: int = 0, born: str | None = None) -> list[JournalRecord]:
+        """Return the thread's events with a sequence number above `after`, in order; empty for an unknown thread.
+
+        Raises:
+            ThreadUnknown: if `born` is given and there is no thread of that birth any more.
+        """
         ...
 
     def inbox(self, thread: str) -> list[InboxRow]:
@@ -192,10 +211,19 @@ class Store(Protocol):
         """Return a row and the sequence number of the append that consumed it (None while it waits)."""
         ...
 
-    def threads(self, under: str = "") -> list[tuple[str, Summary]]:
-        """Return all threads whose id begins with `under`, the latest event first.
+    def threads(
+        self, under: str = "", *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[tuple[str, Summary]]:
+        """Return threads whose id begins with `under`, the latest event first and those of the same time by id.
 
-        They are looked up: what that costs does not grow with the threads whose ids begin otherwise.
+        They are looked up: what that costs does not grow with the threads whose ids begin otherwise, nor, where all are
+        asked for, a page's with those of other pages. A thread on which something happens moves to the front: so page
+        after page shows none twice, and misses none on which nothing has happened since the first.
+
+        Args:
+            under: what the ids begin with.
+            after: `at` and id of the last thread of the page before; None for the first page.
+            limit: how many at most; None for all.
         """
         ...
 

@@ -106,3 +106,13 @@ def check_name(name: str) -> str:
         except UnicodeEncodeError as error:
             raise ConfigurationError(f"the name {name!r} holds a lone surrogate; UTF-8 cannot write it") from error
     return name
+
+
+def birth_of(thread: str, first: str) -> str:
+    """Return a thread's birth, by which it is told from an earlier and a later one of its id.
+
+    Args:
+        thread: its id, which is the birth of a thread that is older than births.
+        first: its first event, as text.
+    """
+    return decode(first).get("birth") or thread

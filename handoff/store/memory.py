@@ -6,9 +6,10 @@ are called around it. No other process sees it.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from handoff.errors import KeyReused, StoreBehind, StoreError, ThreadBusy, ThreadClosed, ThreadUnknown
@@ -24,7 +25,7 @@ from handoff.store.base import (
     Summary,
     TicketRow,
 )
-from handoff.store.content import beyond, check_name, decode, encode, same
+from handoff.store.content import beyond, birth_of, check_name, decode, encode, same
 
 
 @dataclass(slots=True)
@@ -47,7 +48,11 @@ class _Thread:
     summary: Summary
     #: The summary's metadata, as it was when it came.
     metadata: str
+    #: What its first event tells.
+    birth: str
     journal: list[str] = field(default_factory=list[str])
+    #: Ids of all its rows.
+    rows: list[int] = field(default_factory=list[int])
     waiting: dict[int, _Row] = field(default_factory=dict[int, _Row])
     keys: dict[str, _Row] = field(default_factory=dict[str, _Row])
     ledger: dict[tuple[int, int, str], LedgerRow] = field(default_factory=dict[tuple[int, int, str], LedgerRow])
@@ -73,7 +78,7 @@ class MemoryStore:
     """Keeps threads until the process ends. `close` gives up the locks and keeps the threads.
 
     Attributes:
-        hooks: called around every append and post that writes.
+        hooks: called around every append, post and delete that writes.
         shared: False: no other process can use it.
     """
 
@@ -83,8 +88,9 @@ class MemoryStore:
         self._threads: dict[str, _Thread] = {}
         #: Their ids, sorted: so those that begin alike stand together.
         self._names: list[str] = []
-        #: By id, from 1: a row's id is its index plus one.
-        self._rows: list[_Row] = []
+        #: By id.
+        self._rows: dict[int, _Row] = {}
+        self._last_row = 0
         self._held: dict[str, _Held] = {}
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -106,9 +112,11 @@ class MemoryStore:
             raise StoreError(f"rows {sorted(consumed - waiting.keys())} do not wait for thread {thread!r}")
         if commit.last_row is not None and any(row > commit.last_row for row in waiting if row not in consumed):
             raise InboxGrew(f"a row came in for thread {thread!r}; read its inbox and judge again")
+        if commit.parent is not None and self._born(commit.parent[0]) != commit.parent[1]:
+            raise ThreadUnknown(commit.parent[0])
         self._tell_before("append", thread)
         if kept is None:
-            kept = self._threads[thread] = _Thread(commit.summary, metadata)
+            kept = self._threads[thread] = _Thread(commit.summary, metadata, birth_of(thread, texts[0]))
             insort(self._names, thread)
         kept.summary, kept.metadata = commit.summary, metadata
         kept.journal += texts
@@ -130,12 +138,13 @@ class MemoryStore:
         at: float,
         key: str | None = None,
         reject_if_busy: bool = False,
+        born: str | None = None,
     ) -> Receipt:
         """See `Store.post`."""
         check_name(thread)
         text = encode(data)
         kept = self._threads.get(thread)
-        if kept is None:
+        if kept is None or born not in {None, kept.birth}:
             raise ThreadUnknown(thread)
         # A key that was used is answered first: its receipt is good whatever became of the thread since.
         if key is not None and (used := kept.keys.get(check_name(key))):
@@ -147,13 +156,30 @@ class MemoryStore:
         if reject_if_busy and (kept.summary.locked or kept.waiting):
             raise ThreadBusy(thread)
         self._tell_before("post", thread)
-        row = _Row(len(self._rows) + 1, thread, kind, text, key, at)
-        self._rows.append(row)
+        self._last_row += 1
+        row = self._rows[self._last_row] = _Row(self._last_row, thread, kind, text, key, at)
+        kept.rows.append(row.id)
         kept.waiting[row.id] = row
         if key is not None:
             kept.keys[key] = row
         self._tell_after("post", thread)
         return Receipt(row.id)
+
+    def delete(self, threads: Sequence[str]) -> None:
+        """See `Store.delete`."""
+        found = [thread for thread in threads if check_name(thread) in self._threads]
+        if not found:
+            return
+        self._tell_before("delete", threads[0])
+        for thread in found:
+            for row in self._threads.pop(thread).rows:
+                del self._rows[row]
+            del self._names[bisect_left(self._names, thread)]
+        self._tell_after("delete", threads[0])
+
+    def _born(self, thread: str) -> str | None:
+        kept = self._threads.get(thread)
+        return None if kept is None else kept.birth
 
     def _tell_before(self, what: str, thread: str) -> None:
         for hook in self.hooks:
@@ -165,9 +191,11 @@ class MemoryStore:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def journal(self, thread: str, after: int = 0) -> list[JournalRecord]:
+    def journal(self, thread: str, after: int = 0, born: str | None = None) -> list[JournalRecord]:
         """See `Store.journal`."""
         kept = self._threads.get(check_name(thread))
+        if born not in {None, self._born(thread)}:
+            raise ThreadUnknown(thread)
         after = max(after, 0)
         texts = [] if kept is None else kept.journal[after:]
         return [JournalRecord(seq, decode(text)) for seq, text in enumerate(texts, after + 1)]
@@ -180,18 +208,19 @@ class MemoryStore:
     def row(self, thread: str, row: int) -> tuple[InboxRow, int | None] | None:
         """See `Store.row`."""
         check_name(thread)
-        if not 1 <= row <= len(self._rows) or self._rows[row - 1].thread != thread:
-            return None
-        kept = self._rows[row - 1]
-        return kept.shown(), kept.consumed
+        kept = self._rows.get(row)
+        return None if kept is None or kept.thread != thread else (kept.shown(), kept.consumed)
 
-    def threads(self, under: str = "") -> list[tuple[str, Summary]]:
+    def threads(
+        self, under: str = "", *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[tuple[str, Summary]]:
         """See `Store.threads`."""
         first = bisect_left(self._names, check_name(under))
         end = beyond(under)
         found = self._names[first : None if end is None else bisect_left(self._names, end, first)]
-        order = sorted(found, key=lambda thread: (-self._threads[thread].summary.at, thread))
-        return [(thread, self._threads[thread].shown()) for thread in order]
+        order = sorted((-self._threads[thread].summary.at, thread) for thread in found)
+        start = 0 if after is None else bisect_right(order, (-after[0], after[1]))
+        return [(thread, self._threads[thread].shown()) for _, thread in islice(order[start:], limit)]
 
     def summary(self, thread: str) -> Summary | None:
         """See `Store.summary`."""
@@ -226,13 +255,15 @@ class MemoryStore:
     def part(self) -> None:
         """Go its own way from here on, where it is a `copy.copy` of another; without its hooks and locks."""
         self.hooks, self._held = [], {}
-        self._rows = [replace(row) for row in self._rows]
+        self._names = list(self._names)
+        self._rows = {name: replace(row) for name, row in self._rows.items()}
         self._threads = {
             name: replace(
                 kept,
                 journal=list(kept.journal),
-                waiting={row: self._rows[row - 1] for row in kept.waiting},
-                keys={key: self._rows[row.id - 1] for key, row in kept.keys.items()},
+                rows=list(kept.rows),
+                waiting={row: self._rows[row] for row in kept.waiting},
+                keys={key: self._rows[row.id] for key, row in kept.keys.items()},
                 ledger=dict(kept.ledger),
                 tickets=dict(kept.tickets),
             )

@@ -84,6 +84,7 @@ threads = Table(
 )
 runs = threads.c.locked.is_(true())
 _partial("threads_locked", threads.c.id, where=runs)
+Index("threads_latest", threads.c.at.desc(), threads.c.id)
 _partial("threads_wake", threads.c.wake_at, threads.c.id, where=threads.c.wake_at.is_not(None))
 
 journal = Table(

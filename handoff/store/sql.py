@@ -7,12 +7,14 @@ order.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Generator, Mapping
+import sys
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, bindparam, select, union
+from sqlalchemy import Connection, Executable, Row, bindparam, or_, select, union
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from handoff.errors import KeyReused, StoreBehind, StoreError, ThreadBusy, ThreadClosed, ThreadUnknown
@@ -29,7 +31,7 @@ from handoff.store.base import (
     Summary,
     TicketRow,
 )
-from handoff.store.content import beyond, check_name, decode, encode, same
+from handoff.store.content import beyond, birth_of, check_name, decode, encode, same
 from handoff.store.locks import HeldLock, kernel_locks
 
 # Statements are made once and compiled once; parameters are named after what they hold.
@@ -53,11 +55,16 @@ _CONSUME = (
     .values(consumed=bindparam("by"))
 )
 _POST = _inbox.insert()
+_DELETE = (
+    *(table.delete().where(table.c.thread == bindparam("of")) for table in (_journal, _inbox, _ledger, _tickets)),
+    _threads.delete().where(_threads.c.id == bindparam("of")),
+)
 
 _FOR_POST = select(_threads.c.locked, _threads.c.closed).where(_threads.c.id == bindparam("of")).with_for_update()
 _USED = select(_inbox.c.id, _inbox.c.kind, _inbox.c.data).where(_of_inbox, _inbox.c.key == bindparam("used"))
 _LATER = select(_inbox.c.id).where(_of_inbox, schema.waits, _inbox.c.id > bindparam("last")).limit(1)
 
+_FIRST = select(_journal.c.data).where(_journal.c.thread == bindparam("of"), _journal.c.seq == 1)
 _JOURNAL = (
     select(_journal.c.seq, _journal.c.data)
     .where(_journal.c.thread == bindparam("of"), _journal.c.seq > bindparam("after"))
@@ -68,8 +75,12 @@ _WAITING = select(*_ROW_COLUMNS).where(_of_inbox, schema.waits).order_by(_inbox.
 _ROW = select(*_ROW_COLUMNS, _inbox.c.consumed).where(_of_inbox, _inbox.c.id == bindparam("row"))
 _SUMMARY_COLUMNS = tuple(_threads.c[name] for name in Summary.__slots__)
 _SUMMARIES = select(_threads.c.id, *_SUMMARY_COLUMNS).order_by(_threads.c.at.desc(), _threads.c.id)
+# The first condition is one for the index of the latest; the second is for those of the same time.
+_PAGE = _SUMMARIES.where(
+    _threads.c.at <= bindparam("at"), or_(_threads.c.at < bindparam("at"), _threads.c.id > bindparam("behind"))
+).limit(bindparam("limit"))
 # Both are looked up in the index of the ids; a pattern or a function of the id would read all of them.
-_FROM = _SUMMARIES.where(_threads.c.id >= bindparam("first"))
+_FROM = _PAGE.where(_threads.c.id >= bindparam("first"))
 _UNDER = _FROM.where(_threads.c.id < bindparam("end"))
 _SUMMARY = select(_threads.c.id, *_SUMMARY_COLUMNS).where(_threads.c.id == bindparam("of"))
 _CALLS = (
@@ -103,7 +114,7 @@ class SqlStore:
         target: the file's path, or `sqlite:///PATH`.
 
     Attributes:
-        hooks: called around every append and post that writes.
+        hooks: called around every append, post and delete that writes.
         shared: True: other processes of this machine may use the file at the same time.
 
     Raises:
@@ -141,6 +152,8 @@ class SqlStore:
         position = {"seq": reached, **_columns(commit.summary), "metadata": encode(commit.summary.metadata)}
         with self._transaction() as connection:
             self._advance(connection, thread, commit.expect, position)
+            if commit.parent is not None:
+                self._require(connection, *commit.parent)
             connection.execute(_RECORD, records)
             self._consume(connection, thread, commit, reached)
             if commit.ledger:
@@ -166,6 +179,12 @@ class SqlStore:
             raise StoreBehind(thread, expect, found)
         connection.execute(_OPEN, {"id": thread, **position})
 
+    def _require(self, connection: Connection, thread: str, born: str) -> None:
+        """Refuse to go on where the thread of that birth is not there."""
+        first = connection.execute(_FIRST, {"of": thread}).scalar()
+        if first is None or birth_of(thread, first) != born:
+            raise ThreadUnknown(thread)
+
     def _consume(self, connection: Connection, thread: str, commit: Commit, reached: int) -> None:
         rows = set(commit.consumed)
         if rows:
@@ -184,6 +203,7 @@ class SqlStore:
         at: float,
         key: str | None = None,
         reject_if_busy: bool = False,
+        born: str | None = None,
     ) -> Receipt:
         """See `Store.post`."""
         text = encode(data)
@@ -192,6 +212,8 @@ class SqlStore:
             state = connection.execute(_FOR_POST, {"of": thread}).first()
             if state is None:
                 raise ThreadUnknown(thread)
+            if born is not None:
+                self._require(connection, thread, born)
             # A key that was used is answered first: its receipt is good whatever became of the thread since.
             if key is not None:
                 used = connection.execute(_USED, {"of": thread, "used": check_name(key)}).first()
@@ -211,11 +233,29 @@ class SqlStore:
             hook("after", "post", thread)
         return receipt
 
+    def delete(self, threads: Sequence[str]) -> None:
+        """See `Store.delete`; the text is overwritten in the file and, unless others read just now, in its log."""
+        found = [{"of": check_name(thread)} for thread in threads]
+        if not found:
+            return
+        with self._transaction() as connection:
+            for statement in _DELETE:
+                connection.execute(statement, found)
+            for hook in self.hooks:
+                hook("before", "delete", threads[0])
+        for hook in self.hooks:
+            hook("after", "delete", threads[0])
+        with self._guarded():
+            sqlite.clear(self._reader)
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def journal(self, thread: str, after: int = 0) -> list[JournalRecord]:
+    def journal(self, thread: str, after: int = 0, born: str | None = None) -> list[JournalRecord]:
         """See `Store.journal`."""
         found = self._read(_JOURNAL, of=check_name(thread), after=after)
+        if born is not None:  # afterwards: who is still there now was there when its events were read
+            with self._guarded():
+                self._require(self._reader, thread, born)
         return [JournalRecord(seq, decode(text)) for seq, text in found]
 
     def inbox(self, thread: str) -> list[InboxRow]:
@@ -227,11 +267,20 @@ class SqlStore:
         found = self._read(_ROW, of=check_name(thread), row=row)
         return (_inbox_row(found[0]), found[0].consumed) if found else None
 
-    def threads(self, under: str = "") -> list[tuple[str, Summary]]:
+    def threads(
+        self, under: str = "", *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[tuple[str, Summary]]:
         """See `Store.threads`."""
         end = beyond(check_name(under))
-        of_these = self._read(_FROM, first=under) if end is None else self._read(_UNDER, first=under, end=end)
-        return [(found.id, _summary(found)) for found in of_these]
+        at, behind = (math.inf, "") if after is None else (after[0], check_name(after[1]))
+        page = {"at": at, "behind": behind, "limit": sys.maxsize if limit is None else limit}
+        if not under:
+            found = self._read(_PAGE, **page)
+        elif end is None:
+            found = self._read(_FROM, first=under, **page)
+        else:
+            found = self._read(_UNDER, first=under, end=end, **page)
+        return [(one.id, _summary(one)) for one in found]
 
     def summary(self, thread: str) -> Summary | None:
         """See `Store.summary`."""

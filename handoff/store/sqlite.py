@@ -25,6 +25,8 @@ from handoff.store import schema
 APPLICATION = 0x686F6666
 #: Seconds a transaction waits for another process's transaction.
 PATIENCE = 30.0
+#: Milliseconds that emptying the log waits for others.
+CLEARING = 1000
 #: Seconds between two attempts where SQLite itself does not wait.
 _PAUSE = 0.01
 
@@ -79,6 +81,7 @@ def connect(path: str) -> Engine:
         connection.isolation_level = None  # this module says BEGIN, not the driver
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not just let go
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -93,6 +96,16 @@ def connect(path: str) -> Engine:
 
     _prepare(engine, path)
     return engine
+
+
+def clear(connection: Connection) -> None:
+    """Bring all that was written to the file itself and empty the `-wal` beside it, which holds what was there before.
+
+    Where another connection stays in the way it is left to a later checkpoint.
+    """
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {CLEARING}").all()
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}").all()
 
 
 def changes(connection: Connection) -> int:

@@ -407,7 +407,7 @@ def test_the_schema_suits_postgresql() -> None:
     ]
     upsert = str(schema.upsert("postgresql", schema.tickets, keep=("issued",)).compile(dialect=dialect))
 
-    assert 10 == len(made)
+    assert 11 == len(made)
     assert "ON CONFLICT (thread, id) DO UPDATE" in upsert
     assert "issued = excluded" not in upsert
     assert "FOR UPDATE" in str(sql._FOR_POST.compile(dialect=dialect))
@@ -419,6 +419,8 @@ def test_the_schema_suits_postgresql() -> None:
         pytest.param(sql._WAITING, "inbox_waiting", id="inbox"),
         pytest.param(sql._LATER, "inbox_waiting", id="rows beyond"),
         pytest.param(sql._UNDER, "SEARCH threads USING INDEX sqlite_autoindex_threads_1 (id>? AND id<?)", id="under"),
+        pytest.param(sql._PAGE, "SEARCH threads USING INDEX threads_latest (at<?)')]", id="a page, read in order"),
+        pytest.param(sql._FIRST, "(thread=? AND seq=?)", id="birth"),
         pytest.param(sql._TIMERS, "threads_wake", id="timers"),
         pytest.param(sql._OUTSTANDING, "threads_locked", id="outstanding, running"),
         pytest.param(sql._OUTSTANDING, "inbox_waiting", id="outstanding, waiting"),
@@ -605,3 +607,34 @@ def test_killed_around_a_commit(path: Path, store: SqlStore, moment: str, what: 
     assert written.get((moment, what), (1, 2, 0)) == found
     assert None is not store.lock("t")
     assert found[0] + 1 == store.append("t", commit(found[0]))
+
+
+@pytest.mark.parametrize(
+    ("moment", "left"), [pytest.param("before", 1, id="before"), pytest.param("after", 0, id="after")]
+)
+def test_killed_around_a_delete(path: Path, store: SqlStore, moment: str, left: int) -> None:
+    """A process killed in the middle of a deletion leaves the thread whole, or gone."""
+    for name in ("t", "t/room"):
+        store.append(name, commit(0))
+        store.post(name, "message", {}, at=1.0)
+    code = (
+        "def die(moment, what, thread):\n"
+        f"    if (moment, what) == ({moment!r}, 'delete'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "store.hooks.append(die)\nstore.delete(['t', 't/room'])\n"
+    )
+    with process(path, code) as started:
+        assert -signal.SIGKILL == started.wait()
+
+    assert [left] * 4 == [len(read(name)) for read in (store.journal, store.inbox) for name in ("t", "t/room")]
+
+
+def test_what_is_deleted_is_in_no_file_any_more(path: Path, store: SqlStore) -> None:
+    """Neither in free pages of the file nor in its log."""
+    store.append("t", commit(0))
+    for _ in range(50):
+        store.post("t", "message", {"text": "very secret words " * 200}, at=1.0)
+    before = any(b"very secret" in content for content in files(path.parent).values())
+    store.delete(["t"])
+
+    assert before
+    assert not any(b"very secret" in content for content in files(path.parent).values())

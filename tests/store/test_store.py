@@ -802,3 +802,109 @@ def test_the_stores_agree(tmp_path_factory: pytest.TempPathFactory, steps: list[
             assert act(memory, step) == act(sql, step)
 
         assert everything(memory, "t", "u") == everything(sql, "t", "u")
+
+
+# -- delete ------------------------------------------------------------------------------------------------------------
+
+
+def filled(store: Store, name: str, birth: str = "first") -> None:
+    """A thread that has something of everything."""
+    opened = {"type": "ThreadOpened", "birth": birth}
+    store.append(name, commit(0, opened, ledger=[call(1, "c")], tickets=[ticket("T1")], summary=summary(wake_at=5.0)))
+    store.post(name, "message", {"text": name}, at=1.0, key="k")
+    store.post(name, "message", {"text": name}, at=1.0)
+
+
+def test_delete_removes_all_of_the_threads(store: Store) -> None:
+    """What only begins alike stays, and what is not there is no error."""
+    for name in ("t", "t/room", "t/1", "tt"):
+        filled(store, name)
+    store.delete(["t", "t/room", "nobody"])
+
+    assert [] == [found for name in ("t", "t/room") for found in everything(store, name)[4:] if found]
+    assert ["t/1", "tt"] == sorted(name for name, _ in store.threads())
+    assert ["t/1", "tt"] == store.outstanding()
+    assert ["t/1", "tt"] == [name for name, _ in store.timers(1e12)]
+
+
+def test_delete_of_nothing(store: Store) -> None:
+    """No thread, no error."""
+    store.delete([])
+
+    assert [] == store.threads()
+
+
+def test_a_thread_of_a_deleted_id_is_a_new_one(store: Store) -> None:
+    """Its numbers begin again, and its keys are free."""
+    filled(store, "t")
+    store.delete(["t"])
+    filled(store, "t", "second")
+
+    assert (1, 2) == (len(store.journal("t", 0, "second")), len(store.inbox("t")))
+
+
+@pytest.mark.parametrize("birth", [pytest.param(None, id="gone"), pytest.param("second", id="opened anew")])
+def test_who_knew_a_deleted_thread_is_refused(store: Store, birth: str | None) -> None:
+    """Reading on, posting, and opening a room of it raise, and nothing happens."""
+    filled(store, "t")
+    store.append("t/room:one", commit(0, parent=("t", "first")))
+    store.delete(["t", "t/room:one"])
+    if birth is not None:
+        filled(store, "t", birth)
+    before = everything(store, "t")
+
+    with pytest.raises(ThreadUnknown):
+        store.journal("t", 1, "first")
+    with pytest.raises(ThreadUnknown):
+        store.post("t", "resolved", {}, at=1.0, born="first")
+    with pytest.raises(ThreadUnknown):
+        store.append("t/room:two", commit(0, parent=("t", "first")))
+    assert before == everything(store, "t")
+
+
+def test_a_thread_older_than_births_is_known_by_its_id(store: Store) -> None:
+    """The core says the same of it."""
+    store.append("t", commit(0, {"type": "ThreadOpened"}))
+
+    assert 1 == len(store.journal("t", 0, "t"))
+
+
+def test_a_hook_that_raises_before_a_delete_undoes_it(store: Store) -> None:
+    """All is there or nothing."""
+    filled(store, "t")
+    before = everything(store, "t")
+
+    def refuse(moment: str, what: str, thread: str) -> None:
+        if (moment, what, thread) == ("before", "delete", "t"):
+            raise RuntimeError
+
+    store.hooks.append(refuse)
+    with pytest.raises(RuntimeError):
+        store.delete(["t"])
+
+    assert before == everything(store, "t")
+
+
+# -- page by page ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        pytest.param({}, ["d", "b", "c", "a/1", "a"], id="all, the latest first"),
+        pytest.param({"limit": 2}, ["d", "b"], id="no more than two"),
+        pytest.param({"after": (3.0, "b"), "limit": 2}, ["c", "a/1"], id="behind one of the same time"),
+        pytest.param({"after": (3.0, "b")}, ["c", "a/1", "a"], id="all behind one"),
+        pytest.param({"after": (9.0, "z")}, ["d", "b", "c", "a/1", "a"], id="behind none"),
+        pytest.param({"after": (1.0, "a")}, [], id="behind the last"),
+        pytest.param({"under": "a", "limit": 1}, ["a/1"], id="the first of some"),
+        pytest.param({"under": "a", "after": (2.0, "a/1")}, ["a"], id="the next of some"),
+        pytest.param({"under": "\U0010ffff", "limit": 1}, [], id="under the last of all names"),
+    ],
+)
+def test_pages(store: Store, asked: dict[str, Any], names: list[str]) -> None:
+    """Lists are ordered and cut alike in every store."""
+    for name, at in {"a": 1.0, "a/1": 2.0, "c": 3.0, "b": 3.0, "d": 4.0}.items():
+        store.append(name, commit(0, summary=summary(at=at)))
+
+    assert names == [name for name, _ in store.threads(**asked)]
