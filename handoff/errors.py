@@ -11,7 +11,7 @@
     │   ├── ArgumentsRefused        a tool call's arguments do not fit the tool
     │   ├── MetadataRefused         values do not fit the flow's metadata
     │   ├── ContentRefused          a part of a message cannot be sent, or not to this backend
-    │   ├── ThreadBusy              ``while_running="reject"`` and the thread is busy
+    │   ├── ThreadBusy              ``while_running="reject"``, or it is to be deleted, and the thread is busy
     │   ├── ThreadClosed            the flow reached its end; the thread takes no more messages
     │   ├── ThreadUnknown           no such thread in this store
     │   ├── ThreadsClosed           the Threads object was closed
@@ -21,6 +21,7 @@
     │   └── IllegalEvent            the core was told of something that cannot have happened
     ├── RunFailed                   the backend or a limit ended the turn without a reply
     │   └── ReplyUnfit              the answer does not fit the model its assistant declares as `reply`
+    ├── NotDeleted                  the server did not delete what it holds of a thread, which is kept
     ├── ScriptMismatch              a scripted conversation did not go by its script (also an AssertionError)
     └── StoreError                  the journal could not be kept
         ├── StoreBehind             another writer appended first: load again
@@ -171,14 +172,16 @@ class ContentRefused(CallRefused):
 
 
 class ThreadBusy(CallRefused):
-    """A run is active or messages wait, and the sender asked to be rejected then.
+    """A run is active or messages wait, and the sender asked to be rejected then; or it is to be deleted meanwhile.
 
     Attributes:
-        thread: the thread's id.
+        thread: the thread's id; that of a side room, where it stands in the way.
     """
 
-    def __init__(self, thread: str) -> None:
-        super().__init__(f"thread {thread} is busy; nothing was kept. Send again later, or with while_running='queue'.")
+    def __init__(
+        self, thread: str, advice: str = "nothing was kept. Send again later, or with while_running='queue'."
+    ) -> None:
+        super().__init__(f"thread {thread} is busy; {advice}")
         self.thread = thread
 
 
@@ -294,6 +297,23 @@ class ReplyUnfit(RunFailed):
         reason: what is wrong with it, in one sentence.
         text: the answer.
     """
+
+
+class NotDeleted(HandoffError):
+    """The server did not delete what it holds of a thread: the store keeps the thread, and what it is called there.
+
+    Attributes:
+        thread: the thread's id; that of a side room, where it is what stays.
+        reason: what the server said.
+    """
+
+    def __init__(self, thread: str, reason: str) -> None:
+        super().__init__(
+            f"thread {thread} was not deleted: {reason}. Delete it again, or with server=False, which leaves what the "
+            "server holds."
+        )
+        self.thread = thread
+        self.reason = reason
 
 
 class ScriptMismatch(HandoffError, AssertionError):

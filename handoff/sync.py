@@ -112,9 +112,15 @@ class Threads(Generic[M]):
         """As `handoff.Threads.get`."""
         return Thread(self._loop, self._loop.run(self._threads.get(thread)))
 
-    def summaries(self) -> list[tuple[str, Summary]]:
+    def summaries(
+        self, *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[tuple[str, Summary]]:
         """As `handoff.Threads.summaries`."""
-        return self._loop.run(self._threads.summaries())
+        return self._loop.run(self._threads.summaries(after=after, limit=limit))
+
+    def delete(self, thread: str, *, server: bool = True) -> None:
+        """As `handoff.Threads.delete`."""
+        self._loop.run(self._threads.delete(thread, server=server))
 
     def recover(self) -> list[str]:
         """As `handoff.Threads.recover`."""

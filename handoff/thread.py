@@ -103,6 +103,7 @@ class Thread(Generic[M]):
 
     async def rooms(self) -> tuple[Thread[Any], ...]:
         """Return the side rooms that its calls have opened, in the order of the calls; their `room` is their name."""
+        await self._hosted.caught_up()
         return tuple(Thread(room) for room in await self._hosted.host.rooms.of(self.id))
 
     # -- messages ------------------------------------------------------------------------------------------------------
@@ -120,6 +121,7 @@ class Thread(Generic[M]):
             RunFailed: if the turn ended without a reply.
             ThreadBusy: if it is to be rejected while the thread is busy.
             ThreadClosed: if the flow reached its end.
+            ThreadUnknown: if it was deleted.
             KeyReused: if the key was used with other content.
             ContentRefused: if a part of it cannot be sent, or not to this backend.
         """
@@ -272,10 +274,10 @@ class Thread(Generic[M]):
             TicketClosed: if it is not open, still waits for approval, or has another result.
         """
         hosted, host = self._hosted, self._hosted.host
+        await hosted.caught_up()
         first = await host.call(delivered, host.store, self.id, ticket, output, happened=happened)
         if first is not None:
             return first
-        await hosted.caught_up()
         found = self.state.ticket(ticket)
         if found is None or found.stage == "approval":
             raise TicketClosed(self.id, ticket)
@@ -286,6 +288,7 @@ class Thread(Generic[M]):
 
     async def _decide(self, ticket: str, outcome: Verdict, *, reason: str = "", by: str = "") -> Decision:
         host = self._hosted.host
+        await self._hosted.caught_up()
         made = await host.call(decide, host.store, self.id, ticket, outcome, reason=reason, by=by, clock=host.clock)
         await self.wake()
         return made

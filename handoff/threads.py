@@ -143,9 +143,40 @@ class Threads(Generic[M]):
             return Thread(await host.rooms.wing_of(summary.flow).look(thread))
         return Thread(await host.load(thread))
 
-    async def summaries(self) -> list[tuple[str, Summary]]:
-        """Return (id, summary) of the flow's threads, the latest first; side rooms are found by `Thread.rooms`."""
-        return await self._host.summaries()
+    async def summaries(
+        self, *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[tuple[str, Summary]]:
+        """Return (id, summary) of the flow's threads, the latest first; side rooms are found by `Thread.rooms`.
+
+        Page after page shows no thread twice, and misses none on which nothing has happened since the first.
+
+        Args:
+            after: `(summary.at, id)` of the last one of the page before; None for the first page.
+            limit: how many at most; None for all.
+
+        Raises:
+            ConfigurationError: if the limit is below one.
+        """
+        if limit is not None and limit < 1:
+            raise ConfigurationError(f"limit={limit}: give how many threads a page has, or None for all of them")
+        return await self._host.summaries(after=after, limit=limit)
+
+    async def delete(self, thread: str, *, server: bool = True) -> None:
+        """Delete a stored thread and its side rooms for good: what the server holds of them, then all the store has.
+
+        Whoever still has the thread gets `ThreadUnknown`. The same id may be opened again, as a new thread.
+
+        Args:
+            thread: its id.
+            server: whether what the server holds is deleted, too; False leaves it there.
+
+        Raises:
+            ThreadUnknown: if the store has no such thread.
+            ThreadBusy: if it or a side room is driven now, here or by another process, or a tool of it still runs.
+            NotDeleted: if the server does not delete what it holds; the store keeps the thread.
+            ConfigurationError: if it is a side room, or the thread of another flow.
+        """
+        await self._host.delete(thread, server=server)
 
     # -- all of them ---------------------------------------------------------------------------------------------------
 

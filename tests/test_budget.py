@@ -113,7 +113,7 @@ async def test_a_durable_handoff_calls_its_store_twelve_times(tmp_path: Path, mo
 
     monkeypatch.setattr(StoreAccess, "call", call)
     await handoffs(SqlStore(tmp_path / "threads.db"))
-    once = {"append": 1, "summary": 1, "journal": 1, "inbox": 1, "close": 1, "timers": 2}
+    once = {"append": 1, "summary": 1, "_since": 1, "inbox": 1, "close": 1, "timers": 2}
     each = {"append": 5, "inbox": 4, "post": 1, "_taken": 1, "lock": 1}
     expected = Counter(once) + Counter({name: times * TURNS for name, times in each.items()})
 

@@ -7,7 +7,7 @@ closes the request. A backend decides nothing about threads: what it can do is d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -17,6 +17,7 @@ from handoff.core.state import JSON, Mode
 from handoff.core.status import Status
 from handoff.core.usage import Usage
 from handoff.declaration.prompt import Prompt
+from handoff.errors import NotDeleted
 
 Layout: TypeAlias = Literal["usual", "cached"]
 """Where a request has what: instructions and an assistant's own tools ahead of the thread, or a beginning that all
@@ -186,6 +187,20 @@ class Backend(Protocol):
         """
         ...
 
+    async def delete(self, thread: str, refs: Sequence[str]) -> None:
+        """Have the server delete what it holds of a thread that is deleted for good, on which nothing is under way.
+
+        What is gone already is a success. Asked only where reports have told a `ref`.
+
+        Args:
+            thread: its id.
+            refs: all that reports have ever said the server calls what it has of the thread, the oldest first.
+
+        Raises:
+            NotDeleted: something may still be there; or a ref is another backend's, and then nothing was deleted.
+        """
+        ...
+
     async def close(self) -> None:
         """Release what is held. A second call does nothing."""
         ...
@@ -204,3 +219,14 @@ def layout_of(backend: object) -> Layout:
 def name_of_backend(backend: object) -> str:
     """Return what a backend is called in messages to people."""
     return f"the {type(backend).__name__} backend"
+
+
+def not_ours(thread: str, ref: str, backend: object) -> NotDeleted:
+    """Return the error that a thread has something on a server which a backend does not speak to.
+
+    Args:
+        thread: id of the thread.
+        ref: what that server calls it.
+        backend: who was asked to delete it.
+    """
+    return NotDeleted(thread, f"{name_of_backend(backend)} does not know what {ref!r} is; use the backend that made it")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from handoff.backends.base import Absent, Called, Capability, Delta, Ended, Report, Request
+from handoff.backends.base import Absent, Called, Capability, Delta, Ended, Report, Request, not_ours
 from handoff.backends.wire import REFUSED, with_unique_ids
 from handoff.core.answers import Extra
 from handoff.core.items import Asked
@@ -95,6 +95,19 @@ class Embedded:
         Args:
             request: the run's request.
         """
+
+    async def delete(self, thread: str, refs: Sequence[str]) -> None:
+        """Nothing to do: there is no server.
+
+        Args:
+            thread: id of the thread.
+            refs: what another backend's server calls what it has of it.
+
+        Raises:
+            NotDeleted: there is something of another backend.
+        """
+        for ref in refs:
+            raise not_ours(thread, ref, self)
 
     async def close(self) -> None:
         """Close the model. A second call does nothing.

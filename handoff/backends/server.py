@@ -8,11 +8,11 @@ it is made again, and closing a request is its end (C1).
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from handoff.backends.base import Absent, Accepted, Called, Capability, Delta, Ended, Known, Report, Request
+from handoff.backends.base import Absent, Accepted, Called, Capability, Delta, Ended, Known, Report, Request, not_ours
 from handoff.backends.client import ServerClient
 from handoff.backends.wire import REFUSED, Failure, Repeats, events_of, failure_of, with_unique_ids
 from handoff.clock import Clock, SystemClock
@@ -180,6 +180,19 @@ class ServerBackend(Generic[Q, A]):
         Args:
             request: the run's request.
         """
+
+    async def delete(self, thread: str, refs: Sequence[str]) -> None:
+        """Nothing to do: the server keeps nothing.
+
+        Args:
+            thread: id of the thread.
+            refs: what another backend's server calls what it has of it.
+
+        Raises:
+            NotDeleted: there is something of another backend.
+        """
+        for ref in refs:
+            raise not_ours(thread, ref, self)
 
     async def close(self) -> None:
         """Close the client, if it is ours. A second call does nothing."""

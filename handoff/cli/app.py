@@ -302,11 +302,15 @@ def trace(
 
 
 @threads.command("ls")
-def list_threads(store: Kept, json: Json = False) -> None:
+def list_threads(
+    store: Kept,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="no more than N")] = None,
+    json: Json = False,
+) -> None:
     """List the threads of a store, the latest first."""
     from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
 
-    raise typer.Exit(stored.list_threads(store, json=json))
+    raise typer.Exit(stored.list_threads(store, limit=limit, json=json))
 
 
 @threads.command("show")
@@ -317,6 +321,19 @@ def show_thread(
     from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
 
     raise typer.Exit(stored.show_thread(store, thread, json=json))
+
+
+@threads.command("delete")
+def delete_thread(
+    thread: Annotated[str, typer.Argument(metavar="ID", help="the thread")],
+    store: Kept,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    json: Json = False,
+) -> None:
+    """Delete a thread for good, with its side rooms; not what a server holds of it."""
+    from handoff.cli import stored  # noqa: PLC0415 - loaded when it runs
+
+    raise typer.Exit(stored.delete_thread(store, thread, ask=not yes, json=json))
 
 
 @threads.command()

@@ -8,7 +8,8 @@ found by the name the thread was made with.
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import closing
+import sys
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -22,6 +23,7 @@ from handoff.cli.loading import installed_flow, load_flow
 from handoff.cli.printing import STAGES, Screen, clean, counted, notice, write, write_json
 from handoff.cli.talking import printer_for
 from handoff.driving.decisions import decide, deliver, needs_flow, thread_state
+from handoff.driving.deleting import taken
 from handoff.driving.history import folded, replay, under_way
 from handoff.driving.side_rooms import room_place
 from handoff.store import Summary
@@ -29,16 +31,17 @@ from handoff.store import Summary
 Verb: TypeAlias = Literal["approve", "refuse", "resolve", "settle"]
 
 
-def list_threads(path: Path, *, json: bool) -> Exit:
+def list_threads(path: Path, *, limit: int | None = None, json: bool) -> Exit:
     """Show the threads of a store, the latest first. Side rooms are shown with their parents.
 
     Args:
         path: the store's file.
+        limit: how many at most; None for all.
         json: whether each is printed as a JSON object.
     """
     with closing(SqlStore(path)) as store:
         own = [(name, summary) for name, summary in store.threads() if room_place(name) is None]
-        rows = [(name, summary, _open_tickets(store, name)) for name, summary in own]
+        rows = [(name, summary, _open_tickets(store, name)) for name, summary in own[:limit]]
     if json:
         for name, summary, tickets in rows:
             write_json(_as_json(name, summary, tickets))
@@ -105,6 +108,46 @@ def show_thread(path: Path, name: str, *, json: bool) -> Exit:
     if waiting:
         screen.line(f"{len(waiting)} in the inbox: whoever drives the thread next takes them up", "yellow")
     return Exit.DONE
+
+
+def delete_thread(path: Path, name: str, *, ask: bool, json: bool) -> Exit:
+    """Delete a thread and its side rooms from a store, and say what servers still hold.
+
+    Args:
+        path: the store's file.
+        name: the thread's id.
+        ask: whether to ask first.
+        json: whether what came of it is printed as JSON.
+
+    Raises:
+        ThreadUnknown: if the store has no such thread.
+        ThreadBusy: if somebody drives it, or a tool of it still runs.
+        UsageRefused: if nobody is there to be asked, or the answer is no.
+    """
+    with closing(SqlStore(path)) as store:
+        summary = store.summary(name)
+        if summary is None:
+            raise ThreadUnknown(name)
+        if ask and not _agreed(f"Delete {name} ({summary.flow}, {_time(summary.at)}) for good? [y/N] "):
+            raise UsageRefused(f"thread {name} was not deleted; say y, or give --yes")
+        with ExitStack() as locks:
+            held = taken(store, name, None, locks)
+            store.delete([one.name for one in held])
+    rooms = [one.name for one in held[1:]]
+    left = [ref for one in held for ref in one.refs]
+    if json:
+        write_json({"type": "deleted", "thread": name, "rooms": rooms, "left": left})
+    else:
+        also = f" with its side rooms, {len(rooms)} in all" if rooms else ""
+        write(clean(f"{name}: deleted{also}\n"))
+    if left:
+        notice(clean(f"left at the server: {', '.join(left)}"))
+    return Exit.DONE
+
+
+def _agreed(question: str) -> bool:
+    notice(clean(question))
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from handoff.driving import calls
 from handoff.driving.journaled import result_key
 from handoff.driving.leaving import Left, LeftCall
 from handoff.driving.requests import told_to_end
-from handoff.errors import ConfigurationError, StoreError
+from handoff.errors import ConfigurationError, StoreError, ThreadUnknown
 from handoff.events import ToolProgress, ToolStarted
 from handoff.store.base import InboxRow, Lock
 
@@ -153,9 +153,8 @@ class Bodies:
         return list(self._under_way.values())
 
     async def _lock(self, place: Place) -> Lock | None:
-        run, batch, call = place
-        # No thread's id holds a NUL, so no thread, and no side room, is called like a body.
-        return await self._driver.call(self._driver.store.lock, f"{self._driver.thread}\0{run}/{batch}/{call}")
+        name = body_lock(self._driver.thread, self._driver.journaled.state.birth, place)
+        return await self._driver.call(self._driver.store.lock, name)
 
     # -- one body ------------------------------------------------------------------------------------------------------
 
@@ -172,10 +171,14 @@ class Bodies:
         self.running[command.place] = lock
         body: UnderWay | None = None
         try:
+            if not self._driver.driving:  # then it may have been deleted until the lock was had; from here on it cannot
+                await self._driver.catch_up()
             result = await self._outcome(command)
             body = self._under_way.pop(command.place, None)
             if result is not None and not self._driver.left:
                 await self._deliver(command, result)
+        except ThreadUnknown:
+            logger.info("thread %s was deleted: nothing comes of %s any more", self._driver.thread, command.key)
         finally:
             body = self._under_way.pop(command.place, body)
             self._rooms.leave(self._driver.thread, command.place)
@@ -283,7 +286,7 @@ class Bodies:
         self._driver.committing(task)
         try:
             settled = await self._driver.whole(self._delivered(command, result))
-        except StoreError:
+        except (StoreError, ThreadUnknown):
             raise
         except Exception as error:  # noqa: BLE001 - a verdict that fails is a failure of the call
             settled = await self._driver.whole(self._delivered(command, calls.failed(error)))
@@ -304,6 +307,18 @@ class Bodies:
             row, key = calls.late(ticket, result), result_key(*command.place)
             await driver.call(driver.store.post, driver.thread, "resolved", row, at=self._clock.now(), key=key)
         return False
+
+
+def body_lock(thread: str, born: str, place: Place) -> str:
+    """Return the name of the lock that a body holds while it runs.
+
+    Args:
+        thread: id of its thread.
+        born: the thread's birth.
+        place: which body.
+    """
+    # No thread's id holds a NUL, so no thread, and no side room, is called like a body.
+    return "\0".join((thread, born, "/".join(map(str, place))))
 
 
 def _released_after(working: Working | None, lock: Lock) -> None:

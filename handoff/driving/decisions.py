@@ -71,14 +71,15 @@ def decide(
     first = _approval(store, thread, ticket)
     if first is not None:
         return first
-    found = thread_state(store, thread).ticket(ticket)
+    state = thread_state(store, thread)
+    found = state.ticket(ticket)
     if found is None or found.stage != "approval":
         raise TicketClosed(thread, ticket)
     row = {"ticket": ticket, "outcome": outcome, "by": by}
     if outcome == "refused":
         row["reason"] = reason
     try:
-        store.post(thread, "resolved", row, at=clock.now(), key=f"decide:{ticket}")
+        store.post(thread, "resolved", row, at=clock.now(), key=f"decide:{ticket}", born=state.birth)
     except KeyReused:  # somebody else decided at the same moment
         first = _approval(store, thread, ticket)
         if first is None:
@@ -109,7 +110,8 @@ def deliver(
     first = delivered(store, thread, ticket, output, happened=happened)
     if first is not None:
         return first
-    found = thread_state(store, thread).ticket(ticket)
+    state = thread_state(store, thread)
+    found = state.ticket(ticket)
     if found is None or found.stage == "approval":
         raise TicketClosed(thread, ticket)
     if happened and needs_flow(found):
@@ -124,7 +126,8 @@ def deliver(
         "trace": "",
         "by": by,
     }
-    store.post(thread, "resolved", row, at=clock.now(), key=f"settle:{ticket}:{clock.new_id()}")
+    key = f"settle:{ticket}:{clock.new_id()}"
+    store.post(thread, "resolved", row, at=clock.now(), key=key, born=state.birth)
     return Decision(ticket, "result", by)
 
 

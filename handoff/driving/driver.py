@@ -30,7 +30,7 @@ from handoff.driving.judge import FlowJudge, wake_at
 from handoff.driving.leaving import Left, ended_within
 from handoff.driving.requests import Purpose, Requests
 from handoff.driving.turn import Advance, advance
-from handoff.errors import HandoffError, RunFailed, StoreBehind, ThreadsClosed
+from handoff.errors import HandoffError, RunFailed, StoreBehind, ThreadsClosed, ThreadUnknown
 from handoff.events import ThreadEvent
 from handoff.observers import OBSERVERS
 from handoff.store.access import StoreAccess
@@ -92,6 +92,8 @@ class Driver:
         self.ignored = 0
         #: Nothing more is started.
         self.closing = False
+        #: The thread was deleted: another one of its id has another driver.
+        self.gone = False
         #: Nothing is written any more: bodies that still run are left, as by a crash.
         self.left = False
         self._flow = flow
@@ -133,12 +135,27 @@ class Driver:
         return await self._access.call(method, *args, **kwargs)
 
     async def catch_up(self) -> None:
-        """Fold what others appended since. What was there when this process first looked is told to nobody."""
+        """Fold what others appended since. What was there when this process first looked is told to nobody.
+
+        Raises:
+            ThreadUnknown: it is not there, or not any more.
+        """
         await self.whole(self.catch_up_here())
 
     async def catch_up_here(self) -> bool:
         """Fold what others appended since; return whether there was anything. For who is inside `whole` already."""
-        return self._follow(await self.call(self.store.journal, self.thread, self.journaled.seq))
+        return self._follow(await self._read(_since))
+
+    async def _read(self, read: Callable[[Store, str, Journaled], T]) -> T:
+        """Read of the thread, as long as it is there."""
+        if self.gone:
+            raise ThreadUnknown(self.thread)
+        try:
+            return await self.call(read, self.store, self.thread, self.journaled)
+        except ThreadUnknown as error:
+            self.gone = True
+            self._broken(error)
+            raise
 
     def _follow(self, records: Sequence[JournalRecord]) -> bool:
         known = self.journaled.known
@@ -174,7 +191,7 @@ class Driver:
     async def _taken_and_fed(self, facts: Sequence[Event]) -> bool:
         rows: Sequence[InboxRow] | None = None
         if self._lock is None:
-            taken = await self.call(_taken, self.store, self.thread, self.journaled.seq)
+            taken = await self._read(_taken)
             if taken is None:
                 return False
             rows = await self._recovered(*taken)
@@ -422,13 +439,21 @@ class Driver:
                 await self.feed()
 
 
-def _taken(store: Store, thread: str, seq: int) -> tuple[Lock, list[JournalRecord], list[InboxRow]] | None:
+def _taken(store: Store, thread: str, journaled: Journaled) -> tuple[Lock, list[JournalRecord], list[InboxRow]] | None:
     """Take a thread's lock, and read what was appended since and what waits: one call of the store instead of three."""
     lock = store.lock(thread)
     if lock is None:
         return None
     try:
-        return lock, store.journal(thread, seq), store.inbox(thread)
+        return lock, _since(store, thread, journaled), store.inbox(thread)
     except BaseException:
         lock.release()
         raise
+
+
+def _since(store: Store, thread: str, journaled: Journaled) -> list[JournalRecord]:
+    """Read what was appended to a thread since."""
+    records = store.journal(thread, journaled.seq, journaled.birth)
+    if not records and not journaled.known:
+        raise ThreadUnknown(thread)
+    return records

@@ -26,6 +26,7 @@ from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps, Metadata
 from handoff.declaration.versions import fitted
 from handoff.driving.capabilities import require_carried
+from handoff.driving.deleting import deleted
 from handoff.driving.driver import Driver
 from handoff.driving.hosted import Hosted
 from handoff.driving.leaving import Left, LeftCall, ended_within
@@ -34,7 +35,7 @@ from handoff.driving.listeners import Listeners
 from handoff.driving.rooms import Rooms
 from handoff.driving.side_rooms import room_place
 from handoff.driving.silences import Silences
-from handoff.errors import ConfigurationError, StoreBehind, ThreadsClosed
+from handoff.errors import ConfigurationError, StoreBehind, ThreadsClosed, ThreadUnknown
 from handoff.events import told
 from handoff.store.access import StoreAccess
 from handoff.store.base import Commit, Store, Summary
@@ -208,26 +209,43 @@ class Host:
         self._require_open()
         return await self.access.call(method, *args, **kwargs)
 
-    async def summaries(self) -> list[tuple[str, Summary]]:
-        """Return (id, summary) of the threads that are driven for their own sake here, the latest first."""
-        found = await self.call(self.store.threads)
-        return [(name, summary) for name, summary in found if summary.flow == self.flow.name and self.is_own(name)]
+    async def summaries(
+        self, *, after: tuple[float, str] | None = None, limit: int | None = None
+    ) -> list[tuple[str, Summary]]:
+        """Return (id, summary) of the threads that are driven for their own sake here, the latest first.
+
+        Args:
+            after: as of `Store.threads`.
+            limit: how many at most; None for all.
+        """
+        found: list[tuple[str, Summary]] = []
+        while True:
+            page = await self.call(self.store.threads, after=after, limit=limit)
+            found += [one for one in page if one[1].flow == self.flow.name and self.is_own(one[0])]
+            if limit is None or len(found) >= limit or len(page) < limit:
+                return found[:limit]
+            name, last = page[-1]  # some of the page were others': look further
+            after = (last.at, name)
 
     # -- the threads ---------------------------------------------------------------------------------------------------
 
-    async def create(self, name: str, metadata: Metadata | None) -> None:
+    async def create(self, name: str, metadata: Metadata | None, parent: tuple[str, str] | None = None) -> None:
         """Make a thread; if it is there already, do nothing.
 
         Args:
             name: its id.
             metadata: initial metadata.
+            parent: for a side room: id and birth of the thread it belongs to.
+
+        Raises:
+            ThreadUnknown: the parent was deleted.
         """
         now, flow = self.clock.now(), self.flow
         facts = flow.dump(flow.metadata() if metadata is None else metadata)
         birth = self.clock.new_id()
         opened = ThreadOpened(now, name, flow.name, flow.version, flow.initial.name, facts, flow.limits, birth)
         state = fold(None, opened)
-        commit = Commit(0, [dump(opened)], (), None, summary_of(flow, state, now))
+        commit = Commit(0, [dump(opened)], (), None, summary_of(flow, state, now), parent=parent)
         with contextlib.suppress(StoreBehind):  # somebody else made it at the same moment
             await self.call(self.store.append, name, commit)
 
@@ -236,11 +254,22 @@ class Host:
 
         Args:
             name: its id.
+
+        Raises:
+            ThreadUnknown: there is none.
         """
         driver = self.driver(name)
-        await driver.catch_up()
+        try:
+            await driver.catch_up()
+        except ThreadUnknown:
+            if not driver.journaled.known:
+                raise
+            driver = self.driver(name)  # what was known here was deleted: there may be another of its id
+            await driver.catch_up()
         state = driver.journaled.state
-        found = self._known.get(name) or Hosted(self, name, state)
+        found = self._known.get(name)
+        if found is None or found.born != state.birth:
+            found = Hosted(self, name, state)
         found.state = state
         self._known[name] = found
         return found
@@ -275,6 +304,8 @@ class Host:
             return await (await self.load(name)).wake()
         except ThreadsClosed:
             raise
+        except ThreadUnknown:  # it was deleted meanwhile
+            return False
         except Exception:
             logger.exception("thread %s cannot be driven", name)
             return False
@@ -283,7 +314,7 @@ class Host:
         """Return the thread's driver, made if need be; the least recently used resting ones are dropped."""
         self._require_open()
         found = self._drivers.get(thread)
-        if found is None:
+        if found is None or found.gone:
             found = Driver(
                 thread,
                 flow=self.flow,
@@ -314,6 +345,31 @@ class Host:
         if known is not None:
             known.state = after
         self.listeners.observe(thread, before, event, after)
+
+    async def delete(self, name: str, *, server: bool) -> None:
+        """Delete a thread, to the end even if whoever asks gives up; see `Threads.delete`."""
+        deleting = asyncio.create_task(deleted(self, name, server=server))
+        self._left.add(deleting)
+        deleting.add_done_callback(self._left.discard)
+        try:
+            await asyncio.shield(deleting)
+        except asyncio.CancelledError:
+            deleting.add_done_callback(self._left_ended)
+            raise
+
+    def forget(self, name: str) -> None:
+        """Keep nothing of a thread that was deleted, here and among side rooms, and tell those who wait for it.
+
+        Args:
+            name: its id.
+        """
+        self._known.pop(name, None)
+        driver = self._drivers.pop(name, None)
+        if driver is not None:
+            driver.gone = True
+        for wing in self._wings.values():
+            wing.forget(name)
+        self.listeners.fail(name, ThreadUnknown(name))
 
     # -- side rooms and silences ---------------------------------------------------------------------------------------
 

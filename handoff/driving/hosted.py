@@ -20,7 +20,7 @@ from handoff.declaration.flow import Flow
 from handoff.driving.bodies import FOLLOW
 from handoff.driving.driver import Driver
 from handoff.driving.replies import Collector, Reply
-from handoff.errors import ConfigurationError, HandoffError, KeyReused
+from handoff.errors import ConfigurationError, HandoffError, KeyReused, ThreadUnknown
 from handoff.store.base import Receipt, RowKind
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ WhileRunning: TypeAlias = Literal["queue", "steer", "interrupt", "reject"]
 class Hosted:
     """A thread of a host. Made by `Host.look`; its state is as of the latest commit this process has seen.
 
+    It stays the thread it was: where that was deleted, a later thread of its id is none of its.
+
     Args:
         host: whose thread it is.
         thread: its id.
@@ -44,6 +46,8 @@ class Hosted:
         self.host = host
         self.id = thread
         self.state = state
+        #: The thread's birth.
+        self.born = state.birth
 
     @property
     def driver(self) -> Driver:
@@ -51,19 +55,33 @@ class Hosted:
 
         Raises:
             ThreadsClosed: if the host was closed.
+            ThreadUnknown: if it was deleted, and another thread of its id is here.
         """
-        return self.host.driver(self.id)
+        return self._own(self.host.driver(self.id))
+
+    def _own(self, driver: Driver) -> Driver:
+        if driver.journaled.birth not in {None, self.born}:
+            raise ThreadUnknown(self.id)
+        return driver
 
     async def caught_up(self) -> Driver:
-        """Return the thread's driver, having seen what others have done."""
+        """Return the thread's driver, having seen what others have done.
+
+        Raises:
+            ThreadUnknown: if it was deleted.
+        """
         driver = self.driver
         await driver.catch_up()
+        self._own(driver)
         self.state = driver.journaled.state
         return driver
 
     async def wake(self) -> bool:
         """Do what is outstanding, if nobody else drives the thread; return whether this process drives it."""
-        return await self.driver.wake()
+        driver = self.driver
+        woken = await driver.wake()
+        self._own(driver)
+        return woken
 
     # -- what is committed ---------------------------------------------------------------------------------------------
 
@@ -79,11 +97,19 @@ class Hosted:
         Raises:
             ThreadBusy: if it is refused.
             KeyReused: if the key was used with other content.
+            ThreadUnknown: if it was deleted.
         """
         host = self.host
         try:
             return await host.call(
-                host.store.post, self.id, kind, data, at=host.clock.now(), key=key, reject_if_busy=reject
+                host.store.post,
+                self.id,
+                kind,
+                data,
+                at=host.clock.now(),
+                key=key,
+                reject_if_busy=reject,
+                born=self.born,
             )
         except asyncio.CancelledError:
             # The row may be committed all the same, and then nobody else sees to it.

@@ -50,6 +50,11 @@ class Journaled:
         return self._state is not None
 
     @property
+    def birth(self) -> str | None:
+        """What tells the thread from an earlier and a later one of its id; None before its first event."""
+        return None if self._state is None else self._state.birth
+
+    @property
     def state(self) -> State:
         """The thread as a value; there is one after the first event."""
         assert self._state is not None

@@ -1,7 +1,7 @@
 """What a commit writes beside its events: the thread's summary, and its calls and tickets as rows for people to read.
 
-These are projections: nothing is ever decided by them, except what `reject` asks (is the thread locked?) and which
-threads have something outstanding.
+These are projections: nothing is ever decided by them, except what `reject` asks (is the thread locked?), which threads
+have something outstanding, and which bodies may still run on a thread that is to be deleted.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from handoff.driving.side_rooms import (
     reply_of,
     room_place,
 )
-from handoff.errors import HandoffError, KeyReused, RunFailed, ThreadsClosed
+from handoff.errors import HandoffError, KeyReused, RunFailed, ThreadsClosed, ThreadUnknown
 from handoff.events import RoomChanged
 
 if TYPE_CHECKING:
@@ -233,13 +233,12 @@ class _Visit:
             await wing.load(self._room)  # it must fit the flow as it is now
         if begun:
             return 0
-        copy = ""
+        copy, driver = "", self._host.driver(self._place.thread)
         if inquiry.share != "none":
-            driver = self._host.driver(self._place.thread)
             await driver.catch_up()
             copy = copied((*driver.journaled.transcript, *driver.journaled.state.due), inquiry)
         if not records:
-            await wing.create(self._room, inquiry.request)
+            await wing.create(self._room, inquiry.request, (self._place.thread, driver.journaled.state.birth))
         text = first_message(copy, words)
         data = {"id": INQUIRY, "text": text, "policy": "queue"}
         at = wing.clock.now()
@@ -298,6 +297,6 @@ class _Visit:
 
     async def _stop(self) -> None:
         """Stop the room's run, if one is active: nobody waits for it any more."""
-        with contextlib.suppress(ThreadsClosed):
+        with contextlib.suppress(ThreadsClosed, ThreadUnknown):
             if await self._wing.call(self._wing.store.summary, self._room) is not None:
                 await (await self._wing.look(self._room)).cancel()

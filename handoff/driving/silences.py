@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from handoff.core.state import Phase
-from handoff.errors import ThreadsClosed
+from handoff.errors import ThreadsClosed, ThreadUnknown
 
 if TYPE_CHECKING:
     from handoff.driving.host import Host
@@ -107,16 +107,16 @@ class Silences:
 
     async def _silence_ended(self, name: str) -> bool:
         try:
-            driver = self._host.driver(name)
-            await driver.catch_up()
-            state = driver.journaled.state
+            state = (await self._host.look(name)).state
             if state.phase is not Phase.REST:
                 return False
             data = {"stimuli": state.stimuli, "timed": state.timed}
-            key = f"timer:{state.stimuli}:{state.timed}"
-            await self._host.call(self._host.store.post, name, "timer", data, at=self._host.clock.now(), key=key)
+            key, at = f"timer:{state.stimuli}:{state.timed}", self._host.clock.now()
+            await self._host.call(self._host.store.post, name, "timer", data, at=at, key=key, born=state.birth)
         except ThreadsClosed:
             raise
+        except ThreadUnknown:  # it was deleted meanwhile
+            return False
         except Exception:
             logger.exception("thread %s: its silence has ended and cannot be acted on", name)
             return False

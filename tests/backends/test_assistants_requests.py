@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from handoff import ConfigurationError, Flow, Metadata, RunFailed
+from handoff import ConfigurationError, Flow, Metadata, RunFailed, SystemClock
 from handoff.backends.assistants import Assistants
 from handoff.backends.assistants.api import Failed
 from handoff.backends.assistants.messages import fitting, messages_of, mirrored, run_fields, run_metadata, seed_of
 from handoff.backends.assistants.run import Leg, ours_in, reason_of, said_in, usage_of, waiting
+from handoff.backends.assistants.runs import Runs
 from handoff.backends.base import Request
 from handoff.core.items import Asked, Item, Note, Output, Spoken, UserMessage
 from handoff.core.state import Mode
@@ -294,6 +295,25 @@ def test_an_error_in_a_stream_is_a_failure() -> None:
     leg = Leg(request())
     with pytest.raises(Failed, match=r"boom \*\*\*"):
         leg.take({"error": {"message": "boom sk-12345678"}}, [])
+
+
+@pytest.mark.parametrize(
+    ("thread", "hurried"),
+    [
+        pytest.param("thread_one", True, id="the same thread"),
+        pytest.param("thread_two", False, id="another of the server's threads"),
+        pytest.param("", False, id="a new one"),
+    ],
+)
+def test_what_is_known_of_a_deleted_thread_is_forgotten(thread: str, hurried: bool) -> None:
+    """Another process deleted ours and opened it anew: a cancel of the old one is none of the new one."""
+    api: Any = None
+    runs = Runs(api, SystemClock(), 0.1)
+    kept = runs.kept("t")
+    kept.number, kept.thread, kept.hurried = 3, "thread_one", True
+    found = runs.begin(Leg(request(), thread))
+
+    assert hurried is found.hurried
 
 
 async def test_calls_that_cannot_be_answered_end_the_run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from tests.support.cli import Commands, Result, handoff
@@ -284,3 +286,39 @@ def test_a_flow_without_rules_cannot_be_consulted_offline(handoff: Commands) -> 
 
     assert 3 == found.code
     assert "the flow legal has no offline rules" in found.err
+
+
+# -- deleting and narrowing down ---------------------------------------------------------------------------------------
+
+
+def test_delete_asks_first(handoff: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a yes nothing is deleted; with --yes nobody is asked, and the thread is gone."""
+    talk(handoff, "hello")
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    refused = handoff("threads", "delete", "t", "--store", handoff.store)
+    done = handoff("threads", "delete", "t", "--store", handoff.store, "--yes")
+    again = handoff("threads", "delete", "t", "--store", handoff.store, "--yes")
+
+    assert (2, 0, 2) == (refused.code, done.code, again.code)
+    assert "t: deleted" == done.out.strip()
+    assert "there is no thread 't'" in again.err
+
+
+def test_delete_as_json(handoff: Commands) -> None:
+    """What was deleted is an object."""
+    talk(handoff, "hello")
+
+    found = decide(handoff, "delete", "t", "--yes", "--json")
+
+    assert [{"type": "deleted", "thread": "t", "rooms": [], "left": []}] == found.events
+
+
+def test_ls_is_narrowed_down(handoff: Commands) -> None:
+    """By number, the latest first."""
+    for name in ("one", "two", "three"):
+        talk(handoff, "hello", thread=name)
+
+    limited = decide(handoff, "ls", "--limit", "2", "--json").told("thread")
+
+    assert ["three", "two"] == [one["thread"] for one in limited]

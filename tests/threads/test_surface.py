@@ -29,7 +29,7 @@ def test_all_public_names_are_documented(made: type[Any]) -> None:
 
 def test_threads_have_no_other_names() -> None:
     """A new name on Threads is a decision: it is one that users are to call."""
-    expected = {"close", "flow", "get", "open", "recover", "store", "summaries", "sweep", "watching"}
+    expected = {"close", "delete", "flow", "get", "open", "recover", "store", "summaries", "sweep", "watching"}
 
     assert expected == public(handoff.Threads)
 

@@ -36,11 +36,11 @@ class Spotted(MemoryStore):
         self.unreadable = ""
         self.broken = False
 
-    def journal(self, thread: str, after: int = 0) -> Any:
+    def journal(self, thread: str, after: int = 0, born: str | None = None) -> Any:
         """Read what was appended."""
         if thread == self.unreadable:
             raise StoreError("this page is torn")
-        return super().journal(thread, after)
+        return super().journal(thread, after, born)
 
     def timers(self, until: float) -> Sequence[tuple[str, float]]:
         """Tell which silences end."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from handoff.backends.assistants.api import AssistantsApi, Failed, GivenUp
+from handoff.backends.assistants.api import AssistantsApi, Failed, GivenUp, below
 from handoff.backends.assistants.doubts import Doubts
 from handoff.backends.assistants.legs import Legs
 from handoff.backends.assistants.messages import (
@@ -33,13 +33,13 @@ from handoff.backends.assistants.messages import (
 from handoff.backends.assistants.registry import Registry
 from handoff.backends.assistants.run import Leg, ours_in, passing, reason_of
 from handoff.backends.assistants.runs import Runs
-from handoff.backends.base import Absent, Accepted, Capability, Ended, Known, Report, Request
+from handoff.backends.base import Absent, Accepted, Capability, Ended, Known, Report, Request, not_ours
 from handoff.backends.client import ServerClient
 from handoff.backends.wire import RETRIES, Failure, Repeats
 from handoff.clock import Clock, SystemClock
 from handoff.core.state import Mode
 from handoff.core.status import Status
-from handoff.errors import ConfigurationError
+from handoff.errors import ConfigurationError, NotDeleted
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -52,6 +52,8 @@ over as messages (H4)."""
 
 #: Seconds a close waits for metadata that is being mirrored.
 MIRRORING = 2.0
+#: Seconds a server may take to delete a thread.
+DELETING = 10.0
 _OTHERS = "*"
 
 
@@ -161,6 +163,27 @@ class Assistants:
             request: the run's request.
         """
         await self._legs.cancel(request)
+
+    async def delete(self, thread: str, refs: Sequence[str]) -> None:
+        """Delete the server's threads, with their messages and runs.
+
+        Args:
+            thread: id of the thread.
+            refs: what the server calls what it has of it.
+
+        Raises:
+            NotDeleted: one may still be there; or a ref is another backend's, and then nothing was deleted.
+        """
+        for ref in refs:
+            if not ref.startswith(SPELLED):
+                raise not_ours(thread, ref, self)
+        for ref in refs:
+            path = below("threads", ref.removeprefix(SPELLED))
+            try:
+                await self._api.delete(path, Repeats(self._clock, self._clock.now() + DELETING, thread=thread))
+            except Failed as failed:
+                raise NotDeleted(thread, f"the server keeps {path}: {failed.failure.reason}") from failed
+        self._runs.forget(thread)
 
     async def close(self) -> None:
         """Close the client, if it is ours. A second call does nothing."""

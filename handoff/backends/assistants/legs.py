@@ -73,7 +73,7 @@ class Legs:
         """
         legs = self._followed.setdefault(leg.request.thread, [])
         legs.append(leg)
-        kept = self._runs.kept(leg.request.thread)
+        kept = self._runs.begin(leg)
         if kept.hurried and kept.number == leg.request.run:
             leg.hurried.set()
         try:

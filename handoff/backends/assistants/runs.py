@@ -75,6 +75,26 @@ class Runs:
         self._poll = poll
         self._kept: OrderedDict[str, Kept] = OrderedDict()
 
+    def forget(self, thread: str) -> None:
+        """Keep nothing of a thread any more.
+
+        Args:
+            thread: our id of it.
+        """
+        self._kept.pop(thread, None)
+
+    def begin(self, leg: Leg) -> Kept:
+        """Return what is known of the thread of a leg that begins.
+
+        What is known of another of the server's threads is of an earlier thread of ours, which another process deleted.
+
+        Args:
+            leg: the leg.
+        """
+        if self.kept(leg.request.thread).thread not in {"", leg.thread}:
+            self.forget(leg.request.thread)
+        return self.kept(leg.request.thread)
+
     def kept(self, thread: str) -> Kept:
         """Return what is known of a thread.
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from urllib.parse import quote
 
-from handoff.backends.base import Accepted, Capability, Known, Layout, Request
+from handoff.backends.base import Accepted, Capability, Known, Layout, Request, not_ours
 from handoff.backends.hosted_tools import decided
 from handoff.backends.layout import require_known
 from handoff.backends.profiles import profile_named
@@ -28,11 +29,11 @@ from handoff.backends.responses.link import Kind, Link
 from handoff.backends.responses.question import ResponsesQuestion
 from handoff.backends.server import ServerBackend
 from handoff.backends.spelling import Encoder
-from handoff.backends.wire import Refused, Repeats, Unreadable
+from handoff.backends.wire import Failure, Refused, Repeats, Unreadable
 from handoff.clock import Clock
 from handoff.core.items import Asked
 from handoff.declaration.hosted import secrets_of
-from handoff.errors import ConfigurationError
+from handoff.errors import ConfigurationError, NotDeleted
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -46,6 +47,8 @@ KINDS: Mapping[str, Kind | None] = {"chain": "response", "conversation": "conver
 THREADS = 10_000
 #: Seconds a cancel of a response in the background may take, and how often it is tried.
 CANCELLING, TRIES = 5.0, 3
+#: Seconds the server may take to delete a response or a conversation.
+DELETING = 10.0
 #: How often an MCP server may ask for approval in one request of ours.
 ROUNDS = 10
 
@@ -162,6 +165,51 @@ class Responses(ServerBackend[ResponsesQuestion, ResponsesAnswer]):
         if not running:
             return
         await self._cancelled(running, request.thread)
+
+    async def delete(self, thread: str, refs: Sequence[str]) -> None:
+        """Delete the conversations, or each response that was journaled; others are not known by any id.
+
+        Args:
+            thread: id of the thread.
+            refs: what the server calls what it has of it.
+
+        Raises:
+            NotDeleted: something may still be there; or a ref is another backend's, and then nothing was deleted.
+        """
+        paths: list[str] = []
+        for ref in refs:
+            link = Link.read(ref)
+            if link is None:
+                raise not_ours(thread, ref, self)
+            held = "conversations" if link.kind == "conversation" else "responses"
+            found = (("responses", link.running), (held, link.id))
+            paths += [f"/{kind}/{quote(name, safe='')}" for kind, name in found if name]
+        for path in dict.fromkeys(paths):
+            failure = await self._deleted(path, thread)
+            if failure is not None:
+                raise NotDeleted(thread, f"the server keeps {path}: {failure.reason}")
+        for kept in (self._clear, self._reasoning, self._running):
+            kept.pop(thread, None)
+
+    async def _deleted(self, path: str, thread: str) -> Failure | None:
+        """Delete an object of the server; return why not, None if it is gone."""
+        from openai import NotFoundError  # noqa: PLC0415 - slow to import
+
+        client, repeats = self._client.get(), Repeats(self._clock, self._clock.now() + DELETING, thread=thread)
+        while True:
+            try:
+                options: Any = self._options(repeats.left)
+                await client.delete(path, cast_to=object, options=options)
+            except NotFoundError:
+                return None
+            except Exception as error:
+                failure = self._failure(error)
+                if failure is None:
+                    raise
+                if not await repeats.wait(failure):
+                    return failure
+            else:
+                return None
 
     async def close(self) -> None:
         """Cancel what was begun that nobody waits for, and close the client if it is ours. Again it does nothing."""
