@@ -26,10 +26,10 @@ from handoff.declaration.assistants import Assistant
 from handoff.declaration.flow import Flow
 from handoff.declaration.metadata import Deps
 from handoff.driving.decisions import Decision
-from handoff.driving.driver import LEAVING
 from handoff.driving.given import stands
 from handoff.driving.leaving import LeftCall
 from handoff.driving.replies import Reply
+from handoff.driving.work import LEAVING
 from handoff.errors import ConfigurationError, ThreadsClosed
 from handoff.events import ThreadEvent
 from handoff.store.base import Receipt, Store, Summary

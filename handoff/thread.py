@@ -184,7 +184,7 @@ class Thread(Generic[M]):
 
     async def wait(self) -> None:
         """Return when nothing is under way on the thread in this process any more, bodies of tickets included."""
-        await self._hosted.driver.idle()
+        await self._hosted.driver.work.idle()
 
     # -- metadata and tickets ------------------------------------------------------------------------------------------
 

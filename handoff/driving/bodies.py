@@ -137,7 +137,7 @@ class Bodies:
         found: list[Place] = []
         posted = {row.key for row in rows}
         for place in self._driver.journaled.begun():
-            if self._driver.has(("body", *place)):
+            if ("body", *place) in self._driver.work:
                 continue
             lock = None if result_key(*place) in posted else await self._lock(place)
             if lock is None:
@@ -185,7 +185,7 @@ class Bodies:
             # Only now: until the result is journaled or posted, nobody may take the body for lost; and one that was
             # left on its worker thread is not lost before it ends.
             _released_after(None if body is None else body.working, self.running.pop(command.place))
-            self._driver.drop(("timeout", *command.key))
+            self._driver.work.drop(("timeout", *command.key))
 
     async def _outcome(self, command: RunBody) -> calls.Result | None:
         """Run the body to its outcome; None if it is no longer wanted."""
@@ -218,7 +218,7 @@ class Bodies:
         self._under_way[command.place] = UnderWay(command.place, call.tool, bool(body.tool.consults))
         self._driver.tell(ToolStarted(thread, command.run, asker, call.id, call.tool, call.arguments))
         if body.tool.timeout is not None and command.ticket is None:
-            self._driver.start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
+            self._driver.work.start(("timeout", *command.key), self._timeout(command, body.tool.timeout))
         try:
             if body.probe is not None:
                 found = body.probe.finish(await self._run(command, body.probe))
@@ -283,7 +283,7 @@ class Bodies:
         """Bring the outcome to its batch, or to the inbox if a ticket has taken the call over (D2)."""
         task = asyncio.current_task()
         assert task is not None
-        self._driver.committing(task)
+        self._driver.work.committing(task)
         try:
             settled = await self._driver.whole(self._delivered(command, result))
         except (StoreError, ThreadUnknown):

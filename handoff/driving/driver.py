@@ -27,9 +27,10 @@ from handoff.declaration.metadata import Deps
 from handoff.driving.bodies import Bodies, Consults
 from handoff.driving.journaled import Journaled
 from handoff.driving.judge import FlowJudge, wake_at
-from handoff.driving.leaving import Left, ended_within
+from handoff.driving.leaving import Left
 from handoff.driving.requests import Purpose, Requests
 from handoff.driving.turn import Advance, advance
+from handoff.driving.work import Work
 from handoff.errors import HandoffError, RunFailed, StoreBehind, ThreadsClosed, ThreadUnknown
 from handoff.events import ThreadEvent
 from handoff.observers import OBSERVERS
@@ -43,9 +44,6 @@ T = TypeVar("T")
 
 #: Seconds between two looks whether another process has posted something that acts at once.
 LOOK = 0.1
-
-#: Seconds that work has to clean up when it is left.
-LEAVING = 1.0
 
 #: Called after every commit with (before, event, after) of each of its events; it tells whoever watches, too.
 Observer = Callable[[State, Event, State], None]
@@ -88,6 +86,8 @@ class Driver:
         self.thread = thread
         self.journaled = Journaled(flow)
         self.tell = tell
+        #: What is under way here.
+        self.work = Work(thread, clock, self._ended)
         #: How many events came too late and were ignored (I18).
         self.ignored = 0
         #: Nothing more is started.
@@ -107,11 +107,6 @@ class Driver:
         self._bodies = Bodies(self, flow, deps, tools, clock, rooms)
         self._door = asyncio.Lock()
         self._lock: Lock | None = None
-        self._live: dict[Key, asyncio.Task[None]] = {}
-        #: All that runs for this thread, also what is no longer to be found by its key.
-        self._tasks: set[asyncio.Task[Any]] = set()
-        #: Those of them that are about to commit something: they are never cancelled.
-        self._committing: set[asyncio.Task[Any]] = set()
 
     # -- the thread as journaled ---------------------------------------------------------------------------------------
 
@@ -123,7 +118,7 @@ class Driver:
     @property
     def busy(self) -> bool:
         """Whether anything is under way here."""
-        return self.driving or bool(self._tasks)
+        return self.driving or bool(self.work)
 
     @property
     def store(self) -> Store:
@@ -214,7 +209,7 @@ class Driver:
                 return await work  # a store in memory answers at once: nothing can come between
             finally:
                 self._door.release()
-        task = self.committing(self.track(asyncio.create_task(work)))
+        task = self.work.committing(self.work.track(asyncio.create_task(work)))
         task.add_done_callback(lambda _: self._door.release())
         return await asyncio.shield(task)
 
@@ -265,7 +260,7 @@ class Driver:
         self._lock = lock
         moved = self._follow(records)
         lost = await self._bodies.lost(rows)
-        if lost or (self.journaled.state.run is not None and (moved or not self._live)):
+        if lost or (self.journaled.state.run is not None and (moved or not any(self.work))):
             await self.feed_here(happened.Recovered(self._clock.now(), lost))
             return None
         return rows
@@ -276,10 +271,10 @@ class Driver:
         What is left is outstanding in the journal, and goes on wherever the thread is opened next.
         """
         self.closing = True
-        for key, task in list(self._live.items()):
+        for key, task in self.work:
             if key[0] != "body":
                 task.cancel()
-        await self.idle()
+        await self.work.idle()
         self._give_up()
 
     async def leave(self) -> list[Left]:
@@ -288,29 +283,14 @@ class Driver:
         Returns:
             The calls whose bodies had begun and not ended. What goes on all the same holds its lock until it ends.
         """
-        bodies = {key[1:]: task for key, task in self._live.items() if key[0] == "body"}
-        begun = self._bodies.under_way
         self.closing = self.left = True
-        ending = self._tasks - self._committing
+        bodies = {key[1:]: task for key, task in self.work if key[0] == "body"}
+        begun = self._bodies.under_way
         # Those that wait for a side room were interrupted, and are ending by themselves.
-        consulting = {bodies[one.place] for one in begun if one.consulting and one.place in bodies} & ending
-        for task in ending - consulting:
-            if not task.cancelling():  # else it is cleaning up, which a second time would interrupt
-                task.cancel()
-        await ended_within(self._clock, LEAVING, ending)
-        deaf = {task for task in consulting if task.cancel()}
-        await ended_within(self._clock, LEAVING, deaf)
-        # What does not heed its cancellation goes on without us.
-        self._tasks &= self._committing
-        await self.idle()
+        await self.work.leave([bodies[one.place] for one in begun if one.consulting and one.place in bodies])
         self._give_up()
         left = [one.left(self.thread, bodies.get(one.place)) for one in begun]
         return [one for one in left if one is not None]
-
-    async def idle(self) -> None:
-        """Return when nothing is under way here any more."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
 
     def _give_up(self) -> None:
         if self._lock is not None:
@@ -323,31 +303,28 @@ class Driver:
         """Return whether the command of that key is still to be done."""
         return any(command.key == key for command in todo(self.journaled.state))
 
-    def has(self, key: Key) -> bool:
-        """Return whether work of that key is under way here."""
-        return key in self._live
-
     def _reconcile(self) -> None:
         if self.closing:
             return
         state = self.journaled.state
         wanted = {command.key: command for command in todo(state)}
-        for key, task in list(self._live.items()):
+        for key, task in self.work:
             if key not in wanted and task is not self._requests.answered and key[0] in {"request", "read_back"}:
-                self.forget(key)
+                self.work.forget(key)
                 self._requests.drop(task)
         for key, command in wanted.items():
-            if key not in self._live and not self._is_elsewhere(command):
-                self.start(key, self._execute(command))
+            if key not in self.work and not self._is_elsewhere(command):
+                self.work.start(key, self._execute(command))
         run = state.run
         if run is not None:
-            if ("deadline", run.number) not in self._live:
-                self.start(("deadline", run.number), self._deadline(run.number, run.deadline))
-            if self.store.shared and ("inbox",) not in self._live:
-                self.start(("inbox",), self._inbox())
+            if ("deadline", run.number) not in self.work:
+                self.work.start(("deadline", run.number), self._deadline(run.number, run.deadline))
+            if self.store.shared and ("inbox",) not in self.work:
+                self.work.start(("inbox",), self._inbox())
         else:
-            for key in [one for one in self._live if one[0] in {"deadline", "inbox"}]:
-                self.drop(key)
+            for key, _ in self.work:
+                if key[0] in {"deadline", "inbox"}:
+                    self.work.drop(key)
         if state.phase is Phase.REST:
             self._give_up()
 
@@ -366,44 +343,7 @@ class Driver:
             purpose = "read_back"
         return self._requests.carry_out(command.key, command.run, command.request, purpose)
 
-    def start(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
-        """Begin work of that key.
-
-        Args:
-            key: what it is known by.
-            work: the work.
-        """
-        task = asyncio.create_task(work, name=f"{self.thread} {key}")
-        self._live[key] = task
-        self._tasks.add(task)
-        task.add_done_callback(lambda ended: self._ended(key, ended))
-
-    def track(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
-        """Have `idle` wait for a task, and return it."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def committing(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
-        """Have a close wait for a task to its end, however little patience it has, and return it."""
-        self._committing.add(task)
-        task.add_done_callback(self._committing.discard)
-        return task
-
-    def forget(self, key: Key) -> None:
-        """No longer know work by its key; it goes on."""
-        self._live.pop(key, None)
-
-    def drop(self, key: Key) -> None:
-        """Cancel the work of that key, if it is under way."""
-        task = self._live.pop(key, None)
-        if task is not None:
-            task.cancel()
-
     def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if self._live.get(key) is task:
-            self._live.pop(key)
         error = None if task.cancelled() else task.exception()
         if self.left and isinstance(error, ThreadsClosed):
             return  # it went on after a close, and was told so

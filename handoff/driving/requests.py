@@ -86,7 +86,7 @@ class Requests:
             if self._driver.outstanding(key):
                 if known == self._driver.journaled.seq:
                     await self._clock.sleep(PAUSE)  # the answer settled nothing: ask again, but not at once
-                self._driver.forget(key)
+                self._driver.work.forget(key)
                 await self._driver.wake()
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and told_to_end():
@@ -114,12 +114,12 @@ class Requests:
             except Exception as error:  # noqa: BLE001 - whatever a backend raises, the run ends
                 await self._failed(command.run, command.request, error)
             return
-        patience = self._driver.track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
+        patience = self._driver.work.track(asyncio.ensure_future(self._clock.sleep(CLOSING)))
         try:
             if self._dropped is not None:
                 await asyncio.wait({self._dropped, patience}, return_when=asyncio.FIRST_COMPLETED)
             if asked is not None and self._foreign(asked) is None:
-                cancelling = self._driver.track(asyncio.ensure_future(self._backend.cancel(asked)))
+                cancelling = self._driver.work.track(asyncio.ensure_future(self._backend.cancel(asked)))
                 await asyncio.wait({cancelling, patience}, return_when=asyncio.FIRST_COMPLETED)
                 if cancelling.done() and not cancelling.cancelled() and cancelling.exception() is not None:
                     logger.error(
