@@ -326,9 +326,12 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 async def _wound_up() -> None:
     left = asyncio.all_tasks() - {asyncio.current_task()}
+    ending = {task for task in left if task.cancelling()}
+    if ending:  # a close that Ctrl-C has broken into: what it still has to do is not cut off
+        await asyncio.wait(ending, timeout=2 * LEAVING)
+    left = {task for task in left - ending if not task.done()}
     for task in left:
-        if not task.cancelling():  # else it is cleaning up, which a second time would interrupt
-            task.cancel()
+        task.cancel()
     if left:
         await asyncio.wait(left, timeout=LEAVING)  # one that does not heed its cancellation is left
     await asyncio.get_running_loop().shutdown_asyncgens()

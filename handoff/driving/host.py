@@ -29,7 +29,7 @@ from handoff.driving.capabilities import require_carried
 from handoff.driving.deleting import deleted
 from handoff.driving.driver import Driver
 from handoff.driving.hosted import Hosted
-from handoff.driving.leaving import Left, LeftCall, ended_within
+from handoff.driving.leaving import Left, LeftCall, ended_within, unbroken
 from handoff.driving.ledger import summary_of
 from handoff.driving.listeners import Listeners
 from handoff.driving.rooms import Rooms
@@ -138,22 +138,26 @@ class Host:
         """
         if self._closed:
             return ()
-        left: list[Left] = []
         self._begin_nothing()
         self.listeners.fail_all(ThreadsClosed())
         try:
             await self._ended_within(patience)
         finally:
-            await self._stopped()
-            left += await self._leave()
-            for one in left:
-                _warn(one.call)
-            holding = [one.going_on for one in left if one.going_on is not None]
-            self.tools.shutdown(wait=not holding, cancel_futures=True)
-            try:
-                await self.backend.close()
-            finally:
-                await self.access.close(holding)
+            left = await unbroken(self._closed_up())
+        return left
+
+    async def _closed_up(self) -> tuple[LeftCall, ...]:
+        """Leave what is still under way, and close backend and store; return the calls that are left."""
+        await self._stopped()
+        left = await self._leave()
+        for one in left:
+            _warn(one.call)
+        holding = [one.going_on for one in left if one.going_on is not None]
+        self.tools.shutdown(wait=not holding, cancel_futures=True)
+        try:
+            await self.backend.close()
+        finally:
+            await self.access.close(holding)
         return tuple(one.call for one in left)
 
     async def _stopped(self) -> None:

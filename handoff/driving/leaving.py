@@ -7,12 +7,14 @@ it keeps its lock, so that nobody takes it for lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from handoff.clock import Clock
 from handoff.store.access import Lasting
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,21 @@ async def ended_within(clock: Clock, seconds: float | None, work: Collection[asy
         for one in (all_of_it, over):
             one.cancel()
         await asyncio.gather(all_of_it, over, return_exceptions=True)
+
+
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Do it to its end, also where whoever waits is cancelled meanwhile, which is raised afterwards.
+
+    Args:
+        work: what is done; it must not take long.
+    """
+    task = asyncio.ensure_future(work)
+    broken: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            broken = error
+    if broken is not None and not task.cancelled() and task.exception() is None:
+        raise broken
+    return task.result()

@@ -400,7 +400,9 @@ class Noted(Embedded):
             yield report
 
     async def close(self) -> None:
-        """Note it."""
+        """Take some steps, then note it."""
+        for _ in range(5):
+            await asyncio.sleep(0)
         self.closed = True
         await super().close()
 
@@ -420,7 +422,7 @@ async def test_a_close_that_is_cancelled_has_no_patience_any_more(place: Place) 
     assert (True, ["in_doubt"]) == (backend.closed, await place.stages(flow, desk, "asked"))
 
 
-@pytest.mark.parametrize("steps", range(12))
+@pytest.mark.parametrize("steps", range(20))
 async def test_a_close_that_is_cancelled_at_once_leaves_nobody_waiting(place: Place, steps: int) -> None:
     """Wherever it is when it is cancelled: the sender is told, and backend and store are closed."""
     flow, desk, backend = build(), Desk(), Noted(call("heed"))
@@ -432,9 +434,37 @@ async def test_a_close_that_is_cancelled_at_once_leaves_nobody_waiting(place: Pl
         for _ in range(steps + 1):
             await asyncio.sleep(0)
         closing.cancel()
+        await asyncio.sleep(0)
+        closing.cancel()  # as often as anybody likes
         closed, sent = await asyncio.gather(closing, sending, return_exceptions=True)
 
     assert (asyncio.CancelledError, ThreadsClosed, True) == (type(closed), type(sent), backend.closed)
+
+
+def test_a_blocking_close_that_ctrl_c_breaks_into_closes_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever pressed it goes on at once with the exception; nothing stays open behind it."""
+    flow, desk, backend = build(), Desk(), Noted(call("heed"))
+    threads = handoff.sync.Threads(flow, deps=desk, backend=backend)
+    threads.open("t").post("heed")
+    asyncio.run(desk.gate.reached())
+    submit = asyncio.run_coroutine_threadsafe
+
+    def pressed(work: Any, loop: asyncio.AbstractEventLoop) -> Any:
+        future = submit(work, loop)
+        begun = threading.Event()
+        loop.call_soon_threadsafe(begun.set)  # behind the first step of the close
+        assert begun.wait(PATIENCE)
+        monkeypatch.setattr(future, "result", interrupted)
+        return future
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        threads.close()
+
+    assert backend.closed
 
 
 async def test_a_request_that_ignores_its_cancellation_is_left_too(place: Place) -> None:
