@@ -46,10 +46,14 @@ class Script:
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:-2]
-        except asyncio.IncompleteReadError:  # a client that has given up before it asked
+            await self._answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # a client that has given up, before it had asked or before it had its answer
+        finally:
             writer.close()
-            return
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:-2]
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head)}
         self.headers.append(headers)
         self.bodies.append(json.loads(await reader.readexactly(int(headers["content-length"]))))
@@ -60,7 +64,6 @@ class Script:
         if self.hangs == len(self.bodies):
             await reader.read()
             self.hung_up.set()
-        writer.close()
 
 
 @asynccontextmanager
