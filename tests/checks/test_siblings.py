@@ -9,6 +9,7 @@ import pytest
 
 from handoff import Flow, Metadata
 from handoff.checks import check
+from handoff.checks.modules import _enclosed
 from tests.checks.random_flows import random_flow, walked
 
 
@@ -137,3 +138,23 @@ def test_what_is_hardly_offered_is_offered_to_nobody_who_calls_one_tool_at_a_tim
 
     assert [] == wrong
     assert told
+
+
+def test_what_a_function_encloses_is_seen_beside_what_is_assigned_later() -> None:
+    """An empty cell hides none of the others."""
+
+    def known(_: object) -> bool:
+        return True
+
+    def made() -> object:
+        def guard(metadata: object) -> bool:
+            return known(metadata) and later(metadata)
+
+        found = _enclosed(guard)
+
+        def later(_: object) -> bool:
+            return True
+
+        return found
+
+    assert [known] == made()
