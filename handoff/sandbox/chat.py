@@ -204,10 +204,12 @@ async def _chunks(call: Call, question: Question, completion: Wire) -> AsyncGene
     world, body = call.world, call.body
     indices = range(body.get("n") or 1)
     streamed = bool(body.get("stream"))
+    options: Wire = body.get("stream_options") or {}
+    counted: Wire = {"usage": None} if options.get("include_usage") else {}  # told by the last chunk
 
     def chunk(delta: Wire, finish: str | None = None) -> Event:
         choices = [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish} for index in indices]
-        return Event({**completion, "object": "chat.completion.chunk", "choices": choices})
+        return Event({**completion, "object": "chat.completion.chunk", "choices": choices, **counted})
 
     text, refusal_text, asked, sources, cut = "", "", list[Asked](), list[Wire](), ""
     cached = world.cache.read(question.model, question.read, world.clock.now())
@@ -258,8 +260,7 @@ async def _chunks(call: Call, question: Question, completion: Wire) -> AsyncGene
     if body.get("store"):
         completion["metadata"] = body.get("metadata") or {}
         world.completions[completion["id"]] = completion
-    options: Wire = body.get("stream_options") or {}
-    if options.get("include_usage"):
+    if counted:
         yield Event({**completion, "object": "chat.completion.chunk", "choices": []})
 
 

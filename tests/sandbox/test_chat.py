@@ -294,6 +294,7 @@ def test_chunks_are_what_the_document_says(base_url: str, conformance: Conforman
         choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]
     )
     assert 6 == chunks[-1]["usage"]["total_tokens"]
+    assert {None} == {chunk["usage"] for chunk in chunks[:-1]}
 
 
 def test_several_choices_say_the_same(client: openai.OpenAI) -> None:
