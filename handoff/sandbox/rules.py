@@ -280,6 +280,19 @@ REFUSALS: Final[dict[str, Refusal]] = {
         code="invalid_value",
         param="{param}",
     ),
+    "function_open": Refusal(
+        "Invalid schema for function '{name}': In context={place}, {problem}",
+        code="invalid_function_parameters",
+        param="{param}",
+    ),
+    "text_format_open": Refusal(
+        "Invalid schema for response_format '{name}': In context={place}, {problem}",
+        code="invalid_json_schema",
+        param="text.format.schema",
+    ),
+    "response_format_open": Refusal(
+        "Invalid schema for response_format '{name}': In context={place}, {problem}", param="response_format"
+    ),
     "field_type": Refusal("Invalid type for '{param}': {problem}.", code="invalid_type", param="{param}"),
     "field_value": Refusal("Invalid value for '{param}': {problem}.", code="invalid_value", param="{param}"),
     # faults

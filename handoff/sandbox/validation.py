@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from handoff.sandbox.rules import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE, Refused, refused
+from handoff.sandbox.strictness import check_strict
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -71,6 +72,7 @@ def check(schema: str, body: dict[str, Any]) -> None:
         raise _refusal(errors[0])
     check_metadata(body.get("metadata"))
     check_names(body.get("tools") or ())
+    check_strict(body)
 
 
 def check_names(tools: Sequence[dict[str, Any]]) -> None:

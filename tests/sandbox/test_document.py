@@ -163,6 +163,74 @@ def test_a_function_is_named_as_a_model_can_be_given_it(
     assert (expected, param) == (refused.value.text[: len(expected)], refused.value.param)
 
 
+OPEN = "'additionalProperties' is required to be supplied and to be false."
+SOME = "'required' is required to be supplied and to be an array including every key in properties. Missing 'b'."
+CLOSED: dict[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+
+
+def strictly(schema: dict[str, Any], place: str) -> tuple[str, dict[str, Any]]:
+    """The name of an operation, and a body that has a strict schema in some place."""
+    hi = [{"role": "user", "content": "hi"}]
+    reply = {"name": "add", "schema": schema, "strict": True}
+    function = {"name": "add", "parameters": schema, "strict": True}
+    match place:
+        case "chat":
+            tools = [{"type": "function", "function": function}]
+            return "createChatCompletion", {"model": "m", "messages": hi, "tools": tools}
+        case "responses":
+            return "createResponse", {"model": "m", "input": "hi", "tools": [{"type": "function", **function}]}
+        case "reply of chat":
+            format_ = {"type": "json_schema", "json_schema": reply}
+            return "createChatCompletion", {"model": "m", "messages": hi, "response_format": format_}
+        case _:
+            return "createResponse", {"model": "m", "input": "hi", "text": {"format": {"type": "json_schema", **reply}}}
+
+
+@pytest.mark.parametrize(
+    ("place", "of", "param", "code"),
+    [
+        pytest.param("chat", "function", "tools[0].function.parameters", "invalid_function_parameters", id="chat"),
+        pytest.param("responses", "function", "tools[0].parameters", "invalid_function_parameters", id="responses"),
+        pytest.param("reply of chat", "response_format", "response_format", None, id="reply of chat"),
+        pytest.param("reply of responses", "response_format", "text.format.schema", "invalid_json_schema", id="reply"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        pytest.param({"type": "object", "properties": {}}, f"In context=(), {OPEN}", id="open"),
+        pytest.param(
+            {**CLOSED, "properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "required": ["a"]},
+            f"In context=(), {SOME}",
+            id="optional",
+        ),
+        pytest.param(
+            {**CLOSED, "properties": {"a": {"type": "array", "items": {"type": "object"}}}, "required": ["a"]},
+            f"In context=('properties', 'a', 'items'), {OPEN}",
+            id="open inside",
+        ),
+        pytest.param(
+            {**CLOSED, "properties": {"a": {"anyOf": [{"type": "null"}, {"type": "object"}]}}, "required": ["a"]},
+            f"In context=('properties', 'a', 'anyOf', '1'), {OPEN}",
+            id="open alternative",
+        ),
+    ],
+)
+def test_what_is_strict_has_to_be_closed(
+    place: str, of: str, param: str, code: str | None, schema: dict[str, Any], problem: str
+) -> None:
+    """An object that leaves anything open is refused with its place; what is not strict may."""
+    operation, body = strictly(schema, place)
+
+    check(*strictly(CLOSED, place))
+    check(operation, json.loads(json.dumps(body).replace('"strict": true', '"strict": false')))
+    with pytest.raises(Refused) as refused:
+        check(operation, body)
+
+    told = refused.value
+    assert (f"Invalid schema for {of} 'add': {problem}", param, code) == (told.text, told.param, told.code)
+
+
 @pytest.mark.parametrize(
     "body",
     [
