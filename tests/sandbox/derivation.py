@@ -25,8 +25,6 @@ _NOT_REQUIRED = {
     "OutputMessage": {"type", "id", "status"},
     "OutputTextContent": {"annotations", "logprobs"},
 }
-#: Bodies whose unknown fields the real server refuses although the document does not.
-_CLOSED = ("createResponse", "createChatCompletion")
 
 
 def derive(document: dict[str, Any]) -> dict[str, Any]:
@@ -66,8 +64,8 @@ def derive(document: dict[str, Any]) -> dict[str, Any]:
             body = operation.get("requestBody")
             if body is not None:
                 schema = loosen(body["content"]["application/json"]["schema"])
-                name = operation["operationId"]
-                requests[name] = {**schema, "unevaluatedProperties": False} if name in _CLOSED else schema
+                # The real server refuses unknown fields, also where the document does not.
+                requests[operation["operationId"]] = {**schema, "unevaluatedProperties": False}
     return {"source": SOURCE, "requests": requests, "$defs": dict(sorted(needed.items()))}
 
 

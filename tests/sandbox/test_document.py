@@ -63,6 +63,10 @@ def test_every_body_has_its_schema(document: dict[str, Any]) -> None:
     [
         pytest.param("createThread", {"x": 1}, "Unknown parameter: 'x'.", "x", id="unknown"),
         pytest.param("createResponse", {"model": "m", "x": 1}, "Unknown parameter: 'x'.", "x", id="unknown-closed"),
+        pytest.param("createConversation", {"tools": "x"}, "Unknown parameter: 'tools'.", "tools", id="unknown-tools"),
+        pytest.param(
+            "Getinputtokencounts", {"metadata": 5}, "Unknown parameter: 'metadata'.", "metadata", id="unknown-5"
+        ),
         pytest.param("createRun", {}, "Missing required parameter: 'assistant_id'.", "assistant_id", id="missing"),
         pytest.param(
             "createMessage",
