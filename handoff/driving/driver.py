@@ -211,7 +211,7 @@ class Driver:
                 self._door.release()
         task = self.work.committing(self.work.track(asyncio.create_task(work)))
         task.add_done_callback(lambda _: self._door.release())
-        return await asyncio.shield(task)
+        return await self.work.heard(task)
 
     async def feed_here(self, *facts: Event, rows: Sequence[InboxRow] | None = None) -> None:
         """As `feed`, for who is inside `whole` already and drives the thread.

@@ -7,14 +7,18 @@ is never cancelled, and what does not heed its cancellation goes on without us.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from handoff.clock import Clock
 from handoff.core.commands import Key
 from handoff.driving.leaving import ended_within
+from handoff.errors import ThreadUnknown
 
 T = TypeVar("T")
+
+logger = logging.getLogger("handoff")
 
 #: Seconds that work has to clean up when it is left.
 LEAVING = 1.0
@@ -79,6 +83,23 @@ class Work:
         self._committing.add(task)
         task.add_done_callback(self._committing.discard)
         return task
+
+    async def heard(self, task: asyncio.Task[T]) -> T:
+        """Return what a task comes to. Whoever gives up waiting does not stop it, and leaves its failure to the log.
+
+        Args:
+            task: what is waited for.
+        """
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._unheard)
+            raise
+
+    def _unheard(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, ThreadUnknown):  # it was deleted: nobody misses what came of it
+            logger.error("work on thread %s that nobody waited for failed", self._thread, exc_info=error)
 
     def forget(self, key: Key) -> None:
         """No longer know work by its key; it goes on."""

@@ -13,7 +13,7 @@ import pytest
 
 from handoff import Flow, MemoryStore, Metadata, SqlStore, Threads
 from handoff.backends.embedded import Embedded
-from handoff.errors import StoreError, ThreadBusy
+from handoff.errors import StoreError, ThreadBusy, ThreadUnknown
 from handoff.store.access import StoreAccess
 from handoff.testing import ManualClock
 from tests.support.gates import Gate
@@ -114,3 +114,37 @@ async def test_a_call_of_the_store_that_fails_after_its_caller_gave_up_is_logged
     await asyncio.sleep(0)
 
     assert told == [str(one.exc_info[1]) for one in caplog.records if one.exc_info]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        pytest.param(
+            StoreError("the disk is full"), ["work on thread t that nobody waited for failed"], id="a failure"
+        ),
+        pytest.param(ThreadUnknown("t"), [], id="the thread was deleted"),
+    ],
+)
+async def test_what_fails_after_its_sender_gave_up_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception, told: list[str]
+) -> None:
+    """A commit goes on without who waited for it, and the log tells what came of it, unless its thread is gone."""
+    store, going = SqlStore(tmp_path / "t.db"), asyncio.Event()
+
+    async def work() -> None:
+        await going.wait()
+        raise error
+
+    async with Threads(build(), backend=Embedded(Answers(echo)), store=store) as threads:
+        await threads.open("t")
+        driver = threads._host.driver("t")
+        waiting = asyncio.create_task(driver.whole(work()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        going.set()
+        with caplog.at_level(logging.ERROR, "handoff"):
+            await driver.work.idle()
+            await asyncio.sleep(0)
+
+    assert told == [record.message for record in caplog.records]
