@@ -1,6 +1,6 @@
 """The SDK's client of a backend: made when it is first used, closed if it is ours; its key is never told.
 
-Ours carries requests by aiohttp, as the SDK can: that takes a third less CPU a request than its default, whose pool
+Ours carries requests by aiohttp, as the SDK can: that takes a quarter less CPU a request than its default, whose pool
 looks through all of its connections at each.
 """
 
